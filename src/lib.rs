@@ -1,0 +1,18 @@
+//! omni: a universal model loader in which every architecture is data.
+//!
+//! ```text
+//! config.json + listing ─ facts::read ──────► Facts ┐
+//! registry/**/*.toml ──── registry::load ► Registry ┴ matcher::find ► Match (with its reasons)
+//!   ─ lang: the module definition, traced with the config's numbers ─► Plan (flat, printable, no tensors)
+//!   ─ weights::bind (tensor headers first, bytes last) ─► Weights
+//!   ─ Plan + Weights + device ─► Model : burn Module ─► forward · generate · train · capture · save
+//! ```
+//!
+//! A layer names only those to its left:
+//! `diag < facts < registry < matcher < ops < plan < lang < weights < tokenizer < model < lint < cli`.
+//! burn tensors live only in `ops`, `weights` and `model`; disk is read only in `facts`, `registry`,
+//! `weights` and `tokenizer`; only `cli` prints. No model is named in this crate: models are data.
+
+pub mod facts;
+pub mod tokenizer;
+pub mod weights;

@@ -1,0 +1,3 @@
+//! The `omni` command.
+
+fn main() {}
