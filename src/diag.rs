@@ -1,0 +1,415 @@
+//! What is wrong with data, and where.
+//!
+//! A [`Problem`] points at the exact characters of a file, says what was found and what was expected, and
+//! names the fix. Problems are collected in [`Problems`], sorted by file and offset, and rendered by miette.
+//!
+//! Absent on purpose: printing (only `cli` prints) and errors of the world (I/O), which each layer types itself.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity};
+
+/// A text that spans point into: a registry file, a `config.json`.
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source {
+    /// The name shown to people, usually the path relative to where they stand.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+}
+
+impl Source {
+    /// Wraps a named text so that spans can share it.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), text: text.into() })
+    }
+}
+
+/// Some characters of a [`Source`], as byte offsets.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// The text pointed into.
+    pub source: Arc<Source>,
+    /// The bytes pointed at.
+    pub range: Range<usize>,
+}
+
+impl Span {
+    /// Points at `range` of `source`.
+    #[must_use]
+    pub fn new(source: &Arc<Source>, range: Range<usize>) -> Self {
+        Self { source: Arc::clone(source), range }
+    }
+
+    /// The text under the span; empty if the range lies outside its source.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.text.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}..{}", self.source.name, self.range.start, self.range.end)
+    }
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Worth knowing; nothing has to change.
+    Note,
+    /// Probably a mistake.
+    Warning,
+    /// The data cannot be used as it is.
+    Error,
+}
+
+/// One fault in data, with its place and its remedy.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// A stable name that reads after "allow", such as `unknown-name`.
+    pub code: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// What was found, then what was expected; lower case, no full stop.
+    pub message: String,
+    /// Where; `None` when no single place is at fault.
+    pub span: Option<Span>,
+    /// A few words beside the span.
+    pub label: String,
+    /// What to do next, as an imperative.
+    pub help: Option<String>,
+    /// Other places that matter.
+    pub related: Vec<(Span, String)>,
+}
+
+impl Problem {
+    /// An error at `span`.
+    #[must_use]
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            level: Level::Error,
+            message: message.into(),
+            span: Some(span),
+            label: String::new(),
+            help: None,
+            related: Vec::new(),
+        }
+    }
+
+    /// An error that belongs to no single place.
+    #[must_use]
+    pub fn unplaced(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            level: Level::Error,
+            message: message.into(),
+            span: None,
+            label: String::new(),
+            help: None,
+            related: Vec::new(),
+        }
+    }
+
+    /// The same problem at another level.
+    #[must_use]
+    pub fn at_level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Adds the words shown beside the span.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds what to do next, if there is something to say.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+
+    /// Adds another place that matters.
+    #[must_use]
+    pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related.push((span, label.into()));
+        self
+    }
+
+    /// The report as a person reads it, without colour, `width` columns wide.
+    #[must_use]
+    pub fn render(&self, width: usize) -> String {
+        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+            .with_width(width)
+            .with_context_lines(1);
+        let mut out = String::new();
+        // Formatting into a `String` cannot fail.
+        let _ = handler.render_report(&mut out, &Report(self));
+        out
+    }
+
+    /// The report as miette sees it, for a caller with its own handler.
+    #[must_use]
+    pub fn as_diagnostic(&self) -> impl Diagnostic + '_ {
+        Report(self)
+    }
+
+    fn sort_key(&self) -> (&str, usize, usize, &str, &str) {
+        match &self.span {
+            Some(span) => (&span.source.name, span.range.start, span.range.end, self.code, &self.message),
+            None => ("", 0, 0, self.code, &self.message),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(span) = &self.span {
+            let (line, column) = line_column(&span.source.text, span.range.start);
+            write!(f, "{}:{line}:{column}: ", span.source.name)?;
+        }
+        write!(f, "{}", self.message)?;
+        if let Some(help) = &self.help {
+            write!(f, " ({help})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// The line and column, both from 1, of a byte offset; columns count characters.
+#[must_use]
+pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    (line, before[start..].chars().count() + 1)
+}
+
+struct Report<'a>(&'a Problem);
+
+impl fmt::Debug for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.0, f)
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Report<'_> {}
+
+impl Diagnostic for Report<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.0.code))
+    }
+
+    fn severity(&self) -> Option<Severity> {
+        Some(match self.0.level {
+            Level::Note => Severity::Advice,
+            Level::Warning => Severity::Warning,
+            Level::Error => Severity::Error,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.0.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.0.span.as_ref().map(|span| &*span.source as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.0.span.as_ref()?;
+        let label = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let first = LabeledSpan::new_primary_with_span(label(&self.0.label), span.range.clone());
+        let same_file = self.0.related.iter().filter(|(other, _)| other.source == span.source);
+        let rest =
+            same_file.map(move |(other, text)| LabeledSpan::new_with_span(label(text), other.range.clone()));
+        Some(Box::new(std::iter::once(first).chain(rest)))
+    }
+}
+
+impl miette::SourceCode for Source {
+    fn read_span<'a>(
+        &'a self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
+        let inner = self.text.read_span(span, before, after)?;
+        Ok(Box::new(miette::MietteSpanContents::new_named(
+            self.name.clone(),
+            inner.data(),
+            *inner.span(),
+            inner.line(),
+            inner.column(),
+            inner.line_count(),
+        )))
+    }
+}
+
+/// Problems found in one go, never empty when it is returned as an error.
+#[derive(Debug, Clone, Default)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// No problems yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// Adds all of another collection.
+    pub fn extend(&mut self, other: impl IntoIterator<Item = Problem>) {
+        self.0.extend(other);
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|problem| problem.level == Level::Error)
+    }
+
+    /// Sorted by file, then offset, then code, without exact repeats.
+    #[must_use]
+    pub fn sorted(mut self) -> Vec<Problem> {
+        self.0.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        self.0.dedup_by(|a, b| a.sort_key() == b.sort_key());
+        self.0
+    }
+
+    /// The problems in the order they were found.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+
+    /// `Ok(value)` if none of the problems is an error.
+    ///
+    /// # Errors
+    /// The problems themselves, if one of them is an error.
+    pub fn or_ok<T>(self, value: T) -> Result<T, Self> {
+        if self.has_errors() { Err(self) } else { Ok(value) }
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The candidate nearest in spelling, if one is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(score, _)| *score >= 0.84)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .map(|(_, candidate)| candidate)
+}
+
+/// "did you mean `x`?" for the nearest candidate.
+#[must_use]
+pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, candidates).map(|found| format!("did you mean `{found}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_shows_its_place_label_and_help() {
+        let source = Source::new("a.toml", "one = 1\ntwo = hiden_size\n");
+        let problem =
+            Problem::error("unknown-name", Span::new(&source, 14..24), "`hiden_size` is not a name in scope")
+                .label("not known here")
+                .help("did you mean `hidden_size`?");
+        insta::assert_snapshot!(problem.render(80));
+        assert_eq!(
+            problem.to_string(),
+            "a.toml:2:7: `hiden_size` is not a name in scope (did you mean `hidden_size`?)"
+        );
+    }
+
+    #[test]
+    fn problems_come_out_sorted_by_file_and_offset() {
+        let (a, b) = (Source::new("a", "xxxx"), Source::new("b", "xxxx"));
+        let mut problems = Problems::new();
+        problems.push(Problem::error("z", Span::new(&b, 0..1), "third"));
+        problems.push(Problem::error("z", Span::new(&a, 2..3), "second"));
+        problems.push(Problem::error("z", Span::new(&a, 1..2), "first"));
+        let messages: Vec<_> = problems.sorted().into_iter().map(|p| p.message).collect();
+        assert_eq!(messages, ["first", "second", "third"]);
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_far_one_is_not() {
+        assert_eq!(nearest("hiden_size", ["head_dim", "hidden_size"]), Some("hidden_size"));
+        assert_eq!(nearest("zebra", ["head_dim", "hidden_size"]), None);
+    }
+}

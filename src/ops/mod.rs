@@ -1,0 +1,116 @@
+//! The ops: for each its signature, its shape rule, its tensor code and its test, in one file per family.
+//!
+//! The language calls an op by name with arguments by signature; [`Op::trace`] checks them and says what the
+//! call gives. Adding an op is one file and one line in [`FAMILIES`].
+//!
+//! Absent on purpose: architectures. An op knows what a paper or a reference implementation defines, never who
+//! uses it.
+
+pub mod backend;
+pub mod call;
+pub mod dim;
+pub mod kernel;
+pub mod types;
+pub mod value;
+
+mod activation;
+mod linear;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+pub use call::{Arg, Call, Fault, Parameter, Slot, StateId, Traced};
+pub use dim::{Dim, Symbol};
+pub use kernel::{Cache, Context, Inputs, Kernel, Outputs, Padding, RunError};
+pub use types::{Const, Kind, TensorType};
+pub use value::Value;
+
+/// An op of the module language.
+#[derive(Debug)]
+pub struct Op {
+    /// The name it is called by.
+    pub name: &'static str,
+    /// Its parameters as Python writes them: `"x, weight, bias=None, *, eps=1e-6"`.
+    pub signature: &'static str,
+    /// What it computes, in one sentence, with shapes.
+    pub summary: &'static str,
+    /// Checks one call and says what it gives.
+    pub trace: fn(&mut Call) -> Result<Traced, Fault>,
+}
+
+/// Every family of ops; each file adds its line.
+const FAMILIES: &[&[Op]] = &[activation::OPS, linear::OPS];
+
+static CATALOG: LazyLock<BTreeMap<&'static str, (&'static Op, Vec<Parameter>)>> = LazyLock::new(|| {
+    let ops = FAMILIES.iter().flat_map(|family| family.iter());
+    ops.map(|op| (op.name, (op, parameters(op.signature)))).collect()
+});
+
+/// The op of that name, with its parameters.
+#[must_use]
+pub fn find(name: &str) -> Option<(&'static Op, &'static [Parameter])> {
+    CATALOG.get(name).map(|(op, parameters)| (*op, parameters.as_slice()))
+}
+
+/// All ops, by name.
+pub fn all() -> impl Iterator<Item = &'static Op> {
+    CATALOG.values().map(|(op, _)| *op)
+}
+
+fn parameters(signature: &'static str) -> Vec<Parameter> {
+    let mut keyword_only = false;
+    let mut found = Vec::new();
+    for part in signature.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        if part == "*" {
+            keyword_only = true;
+            continue;
+        }
+        let (name, default) = match part.split_once('=') {
+            Some((name, default)) => (name.trim(), Some(default_value(default.trim()))),
+            None => (part, None),
+        };
+        found.push(Parameter { name, default, keyword_only });
+    }
+    found
+}
+
+fn default_value(text: &str) -> Const {
+    match text {
+        "None" => Const::None,
+        "True" => Const::Bool(true),
+        "False" => Const::Bool(false),
+        _ => match (text.parse::<i64>(), text.parse::<f64>()) {
+            (Ok(value), _) => Const::Int(value),
+            (_, Ok(value)) => Const::Float(value),
+            _ => Const::str(text.trim_matches(['"', '\''])),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_op_has_its_own_name_a_signature_and_a_summary() {
+        let count: usize = FAMILIES.iter().map(|family| family.len()).sum();
+        assert_eq!(CATALOG.len(), count, "two ops share a name");
+        for op in all() {
+            let mut names: Vec<_> = parameters(op.signature).iter().map(|parameter| parameter.name).collect();
+            assert!(!names.is_empty() && op.summary.len() > 10, "{}", op.name);
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), parameters(op.signature).len(), "{} repeats a parameter", op.name);
+        }
+    }
+
+    #[test]
+    fn a_signature_gives_defaults_and_keyword_only_parameters() {
+        let found = parameters("x, weight, bias=None, *, eps=1e-6, mode=\"same\"");
+        assert_eq!(found.len(), 5);
+        assert_eq!(found[2].default, Some(Const::None));
+        assert_eq!(found[3].default, Some(Const::Float(1e-6)));
+        assert!(found[3].keyword_only && !found[2].keyword_only);
+        assert_eq!(found[4].default, Some(Const::str("same")));
+    }
+}
