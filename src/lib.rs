@@ -16,5 +16,6 @@
 pub mod diag;
 pub mod facts;
 pub mod ops;
+pub mod registry;
 pub mod tokenizer;
 pub mod weights;

@@ -1,0 +1,313 @@
+//! Reads registry files: text to [`RawFile`] entries to the indexed [`Registry`].
+//!
+//! Each entry is read on its own, so that one broken entry does not hide the problems of the others.
+//!
+//! Absent on purpose: the meaning of expressions and the existence of what is named; `lang` and `lint` see to it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::raw::{RawArchitecture, RawConfig, RawModule, RawTask, Text};
+use super::{
+    Architecture, Code, ConfigTable, Contract, Entries, Fallback, Field, Method, Module, Name, Registry, Task,
+};
+use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
+
+/// Why a registry could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file or folder cannot be read.
+    #[error("cannot read the registry `{}`: {error}; give a .toml file or a folder of them", path.display())]
+    Read {
+        /// What was to be read.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The files have errors.
+    #[error("{0}")]
+    Problems(Problems),
+}
+
+const TABLES: &[&str] = &["architectures", "config", "modules", "tasks", "inputs", "masks"];
+
+/// The registry files at a path: the file itself, or every `.toml` file below the folder, by name.
+pub(super) fn sources(path: &Path) -> Result<Vec<Arc<Source>>, LoadError> {
+    let mut files = Vec::new();
+    collect(path, 0, &mut files).map_err(|error| LoadError::Read { path: path.to_owned(), error })?;
+    files.sort();
+    let read = |file: &PathBuf| {
+        std::fs::read_to_string(file)
+            .map(|text| Source::new(file.display().to_string(), text))
+            .map_err(|error| LoadError::Read { path: file.clone(), error })
+    };
+    files.iter().map(read).collect()
+}
+
+/// Folders deeper than this are not looked into: a loop of links would have no end.
+const MAX_DEPTH: usize = 8;
+
+fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !std::fs::metadata(path)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
+        let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+        if path.is_dir() && depth < MAX_DEPTH {
+            collect(&path, depth + 1, files)?;
+        } else if is_toml {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Reads one file into the registry, over what is there already.
+pub(super) fn merge(registry: &mut Registry, source: &Arc<Source>) -> Problems {
+    let mut reader = Reader { source, problems: Problems::new() };
+    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    for error in errors {
+        let span = Span::new(source, error.span().unwrap_or(0..0));
+        reader.problems.push(Problem::error("toml-syntax", span, error.message().to_owned()));
+    }
+    registry.sources.push(Arc::clone(source));
+    for (key, value) in table.into_inner() {
+        let (name, at) = (key.get_ref().to_string(), key.span());
+        if !TABLES.contains(&name.as_str()) {
+            let problem = Problem::error(
+                "unknown-key",
+                Span::new(source, at),
+                format!("`{name}` is not a registry table"),
+            );
+            let help = did_you_mean(&name, TABLES.iter().copied());
+            reader
+                .problems
+                .push(problem.help(help.unwrap_or_else(|| format!("use one of: {}", TABLES.join(", ")))));
+            continue;
+        }
+        let DeValue::Table(entries) = value.get_ref().clone() else {
+            let problem = Problem::error(
+                "wrong-type",
+                Span::new(source, value.span()),
+                format!("`{name}` is no table"),
+            );
+            reader.problems.push(problem.help(format!("write `[{name}.NAME]`")));
+            continue;
+        };
+        for (entry, value) in entries {
+            let entry = Name { text: entry.get_ref().to_string(), span: Span::new(source, entry.span()) };
+            reader.entry(registry, &name, entry, value);
+        }
+    }
+    reader.problems
+}
+
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    problems: Problems,
+}
+
+impl Reader<'_> {
+    fn entry(&mut self, registry: &mut Registry, table: &str, name: Name, value: Spanned<DeValue<'_>>) {
+        let key = name.text.clone();
+        match table {
+            "architectures" => {
+                if let Some(raw) = self.read(value) {
+                    registry.architectures.insert(key, self.architecture(name, raw));
+                }
+            }
+            "config" => {
+                if let Some(raw) = self.read(value) {
+                    registry.configs.insert(key, self.config(name, raw));
+                }
+            }
+            "modules" => {
+                if let Some(raw) = self.read(value) {
+                    registry.modules.insert(key, self.module(name, raw));
+                }
+            }
+            "tasks" => {
+                if let Some(raw) = self.read(value) {
+                    registry.tasks.insert(key, self.task(name, raw));
+                }
+            }
+            "inputs" => {
+                if let Some(text) = self.read::<Text>(value) {
+                    registry.inputs.insert(key, self.code(&text));
+                }
+            }
+            _ => {
+                if let Some(text) = self.read::<Text>(value) {
+                    registry.masks.insert(key, text.get().to_owned());
+                }
+            }
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, value: Spanned<DeValue<'_>>) -> Option<T> {
+        let whole = value.span();
+        match T::deserialize(ValueDeserializer::from(value)) {
+            Ok(raw) => Some(raw),
+            Err(error) => {
+                let span = Span::new(self.source, error.span().unwrap_or(whole));
+                let message = error.message().to_owned();
+                let code = if message.starts_with("unknown field") {
+                    "unknown-key"
+                } else if message.starts_with("missing field") {
+                    "missing-key"
+                } else {
+                    "wrong-type"
+                };
+                // serde writes "unknown field `x`, expected one of `a`, `b`": offer the nearest.
+                let mut quoted = message.split('`').skip(1).step_by(2);
+                let help = (code == "unknown-key")
+                    .then(|| quoted.next().and_then(|name| did_you_mean(name, quoted)));
+                self.problems.push(Problem::error(code, span, message).maybe_help(help.flatten()));
+                None
+            }
+        }
+    }
+
+    fn name(&self, text: &Text) -> Name {
+        Name { text: text.get().to_owned(), span: Span::new(self.source, self.content(text.span())) }
+    }
+
+    fn code(&self, text: &Text) -> Code {
+        Code { text: text.get().to_owned(), span: Span::new(self.source, self.content(text.span())) }
+    }
+
+    /// The token's range without its quotes and without the newline that TOML drops after them.
+    fn content(&self, token: Range<usize>) -> Range<usize> {
+        let text = &self.source.text[token.clone()];
+        let quotes = if text.starts_with("'''") || text.starts_with("\"\"\"") {
+            3
+        } else {
+            usize::from(text.starts_with(['\'', '"']))
+        };
+        let inner = &text[quotes.min(text.len())..];
+        let newline = match quotes {
+            3 if inner.starts_with("\r\n") => 2,
+            3 if inner.starts_with('\n') => 1,
+            _ => 0,
+        };
+        let start = token.start + quotes + newline;
+        start..token.end.saturating_sub(quotes).max(start)
+    }
+
+    /// The entries in the order in which they stand in the file.
+    fn entries<T, U>(&self, raw: &BTreeMap<Text, T>, read: impl Fn(&Self, &T) -> U) -> Entries<U> {
+        let mut entries: Entries<U> =
+            raw.iter().map(|(key, value)| (self.name(key), read(self, value))).collect();
+        entries.sort_by_key(|(name, _)| name.span.range.start);
+        entries
+    }
+
+    fn architecture(&self, name: Name, raw: RawArchitecture) -> Architecture {
+        let names = |texts: &[Text]| texts.iter().map(|text| self.name(text)).collect::<Vec<_>>();
+        let model_types = names(&raw.model_types);
+        Architecture {
+            category: self.name(&raw.category),
+            task: self.name(&raw.task),
+            config: raw.config.as_ref().map(|text| self.name(text)).or_else(|| model_types.first().cloned()),
+            module: raw.module.as_ref().map_or_else(|| name.clone(), |text| self.name(text)),
+            aliases: names(&raw.aliases),
+            model_types,
+            prefixes: raw.prefixes,
+            ignore: raw.ignore,
+            rename: raw.rename.into_iter().collect(),
+            name,
+        }
+    }
+
+    fn config(&mut self, name: Name, raw: RawConfig) -> ConfigTable {
+        let mut declared: Vec<(&Text, Fallback)> = Vec::new();
+        declared.extend(raw.required.iter().map(|text| (text, Fallback::Required)));
+        declared.extend(raw.optional.iter().map(|text| (text, Fallback::Optional)));
+        declared.extend(raw.defaults.iter().map(|(text, value)| (text, Fallback::Default(json(value)))));
+        declared.extend(raw.derived.iter().map(|(text, code)| (text, Fallback::Derived(self.code(code)))));
+        declared.extend(raw.parts.iter().map(|(text, table)| (text, Fallback::Part(self.name(table)))));
+        let mut fields: BTreeMap<String, Field> = BTreeMap::new();
+        for (text, fallback) in declared {
+            let span = self.name(text).span;
+            let field = Field { span: span.clone(), fallback };
+            if let Some(earlier) = fields.insert(text.get().to_owned(), field) {
+                let message = format!("`{}` is declared twice in config `{}`", text.get(), name.text);
+                let problem = Problem::error("field-declared-twice", span, message);
+                self.problems.push(problem.related(earlier.span, "first here").help("keep one of the two"));
+            }
+        }
+        ConfigTable {
+            extends: raw.extends.as_ref().map(|text| self.name(text)),
+            aliases: raw.aliases.iter().map(|(a, b)| (a.get().to_owned(), b.get().to_owned())).collect(),
+            sample: raw
+                .sample
+                .map(|table| table.into_iter().map(|(key, value)| (key, json(&value))).collect()),
+            fields,
+            name,
+        }
+    }
+
+    fn module(&self, name: Name, raw: RawModule) -> Module {
+        let codes = |texts: &[Text]| texts.iter().map(|text| self.code(text)).collect::<Vec<_>>();
+        let code = |reader: &Self, text: &Text| reader.code(text);
+        let mut methods = self.entries(&raw.methods, |reader, method| Method {
+            inputs: method.inputs.iter().map(|text| reader.code(text)).collect(),
+            body: reader.code(&method.body),
+        });
+        if let Some(body) = &raw.forward {
+            let method = Method { inputs: Vec::new(), body: self.code(body) };
+            methods.insert(0, (Name { text: "forward".to_owned(), span: name.span.clone() }, method));
+        }
+        let replace = self.entries(&raw.replace, Self::name);
+        Module {
+            extends: raw.extends.as_ref().map(|text| self.name(text)),
+            replace,
+            args: raw.args.as_deref().map(codes),
+            inputs: raw.inputs.as_deref().map(codes),
+            lets: self.entries(&raw.lets, code),
+            layers: self.entries(&raw.layers, code),
+            params: self.entries(&raw.params, code),
+            buffers: self.entries(&raw.buffers, code),
+            tied: self.entries(&raw.tied, code),
+            stored: self.entries(&raw.stored, code),
+            types: self.entries(&raw.types, code),
+            methods,
+            name,
+        }
+    }
+
+    fn task(&self, name: Name, raw: RawTask) -> Task {
+        let names = |reader: &Self, texts: &[Text]| texts.iter().map(|text| reader.name(text)).collect();
+        let methods = self.entries(&raw.methods, |reader, method| Contract {
+            inputs: names(reader, &method.inputs),
+            outputs: names(reader, &method.outputs),
+        });
+        Task { name, what: raw.what.unwrap_or_default(), methods }
+    }
+}
+
+fn json(value: &toml::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        toml::Value::String(text) => Value::from(text.as_str()),
+        toml::Value::Integer(number) => Value::from(*number),
+        toml::Value::Float(number) => Value::from(*number),
+        toml::Value::Boolean(value) => Value::from(*value),
+        toml::Value::Datetime(date) => Value::from(date.to_string()),
+        toml::Value::Array(items) => items.iter().map(json).collect(),
+        toml::Value::Table(entries) => entries
+            .iter()
+            .map(|(key, value)| (key.clone(), json(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    }
+}

@@ -1,0 +1,199 @@
+//! The shape of a registry file, as written.
+//!
+//! These types are what serde reads and what the JSON Schema is generated from. Everything keeps its place in
+//! the file; meaning is given in [`super::load`].
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// Text with its place in the file.
+#[derive(Debug, Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(transparent)]
+pub struct Text(Spanned<String>);
+
+impl Text {
+    /// The text itself.
+    #[must_use]
+    pub fn get(&self) -> &str {
+        self.0.get_ref()
+    }
+
+    /// The bytes of the token, quotes included.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        self.0.span()
+    }
+}
+
+impl JsonSchema for Text {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+}
+
+/// An architecture: what identifies it and what it is built from.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawArchitecture {
+    /// The category it belongs to, such as `transformers` or `vision_encoder`.
+    pub category: Text,
+    /// The task contract its module fulfils, such as `causal-lm`.
+    pub task: Text,
+    /// The `model_type` values that stand for it; the first one also names its config table.
+    #[serde(default)]
+    pub model_types: Vec<Text>,
+    /// The config table that completes its `config.json`, if not that of the first model type.
+    pub config: Option<Text>,
+    /// The module it is built from, if not the one of its own name.
+    pub module: Option<Text>,
+    /// Other names that mean this architecture.
+    #[serde(default)]
+    pub aliases: Vec<Text>,
+    /// What a checkpoint may put before, or leave out of, every tensor name.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// Tensors that a checkpoint may hold and nobody wants, as globs.
+    #[serde(default)]
+    pub ignore: Vec<String>,
+    /// Checkpoint name templates and what they are called here; `{i}` is a number, any other `{x}` text.
+    #[serde(default)]
+    pub rename: BTreeMap<String, String>,
+}
+
+/// What a config class fills in where `config.json` is silent.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawConfig {
+    /// Another config table whose entries are inherited.
+    pub extends: Option<Text>,
+    /// Fields that `config.json` must have.
+    #[serde(default)]
+    pub required: Vec<Text>,
+    /// Fields with a fixed default.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub defaults: BTreeMap<Text, toml::Value>,
+    /// Fields that are `None` where `config.json` is silent.
+    #[serde(default)]
+    pub optional: Vec<Text>,
+    /// Fields computed from others where `config.json` is silent or null.
+    #[serde(default)]
+    pub derived: BTreeMap<Text, Text>,
+    /// Sub-configs and the config table that completes each.
+    #[serde(default)]
+    pub parts: BTreeMap<Text, Text>,
+    /// Our name of a field and another name that `config.json` may use for it.
+    #[serde(default)]
+    pub aliases: BTreeMap<Text, Text>,
+    /// A small config that `omni check` traces the definition with.
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    pub sample: Option<toml::Table>,
+}
+
+/// A further way into a module.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawMethod {
+    /// What it takes.
+    #[serde(default)]
+    pub inputs: Vec<Text>,
+    /// Its statements, in the module language.
+    pub body: Text,
+}
+
+/// A module: its layers and its dataflow.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawModule {
+    /// A module whose entries are inherited.
+    pub extends: Option<Text>,
+    /// Modules that stand for others anywhere below this one.
+    #[serde(default)]
+    pub replace: BTreeMap<Text, Text>,
+    /// What the constructor takes, as Python writes parameters.
+    pub args: Option<Vec<Text>>,
+    /// What `forward` takes, as Python writes parameters.
+    pub inputs: Option<Vec<Text>>,
+    /// Constants computed once, in the order written.
+    #[serde(default)]
+    pub lets: BTreeMap<Text, Text>,
+    /// Submodules, by the name their tensors have in the checkpoint.
+    #[serde(default)]
+    pub layers: BTreeMap<Text, Text>,
+    /// Trainable tensors of its own, with their shapes.
+    #[serde(default)]
+    pub params: BTreeMap<Text, Text>,
+    /// Stored tensors that are never trained, with their shapes.
+    #[serde(default)]
+    pub buffers: BTreeMap<Text, Text>,
+    /// Layers or parameters that share the tensors of another.
+    #[serde(default)]
+    pub tied: BTreeMap<Text, Text>,
+    /// How a checkpoint stores a parameter, where not under its own name and shape.
+    #[serde(default)]
+    pub stored: BTreeMap<Text, Text>,
+    /// The types of root inputs, where they differ from the usual.
+    #[serde(default)]
+    pub types: BTreeMap<Text, Text>,
+    /// The dataflow of a call, in the module language.
+    pub forward: Option<Text>,
+    /// Further ways in.
+    #[serde(default)]
+    pub methods: BTreeMap<Text, RawMethod>,
+}
+
+/// What a task asks of a method.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawContractMethod {
+    /// Inputs that the method must take.
+    pub inputs: Vec<Text>,
+    /// Outputs that the method must give.
+    pub outputs: Vec<Text>,
+}
+
+/// What a task asks of an architecture, so that one driver can run all of them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawTask {
+    /// What the task is, in one sentence.
+    pub what: Option<String>,
+    /// The methods it needs.
+    pub methods: BTreeMap<Text, RawContractMethod>,
+}
+
+/// Everything that a registry file may hold.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawFile {
+    /// Architectures, by class name.
+    #[serde(default)]
+    pub architectures: BTreeMap<Text, RawArchitecture>,
+    /// Config tables, by model type.
+    #[serde(default)]
+    pub config: BTreeMap<Text, RawConfig>,
+    /// Modules, by name.
+    #[serde(default)]
+    pub modules: BTreeMap<Text, RawModule>,
+    /// Task contracts, by name.
+    #[serde(default)]
+    pub tasks: BTreeMap<Text, RawTask>,
+    /// The types of well-known root inputs.
+    #[serde(default)]
+    pub inputs: BTreeMap<Text, Text>,
+    /// Mask inputs and the symbol whose axes each one covers.
+    #[serde(default)]
+    pub masks: BTreeMap<Text, Text>,
+}
