@@ -16,6 +16,9 @@ pub mod value;
 mod activation;
 mod linear;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
