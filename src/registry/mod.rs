@@ -280,7 +280,9 @@ impl Registry {
                 table.fields.entry(field).or_insert(value);
             }
             table.aliases.extend(parent.aliases);
-            table.sample = table.sample.or(parent.sample);
+            for (field, value) in parent.sample.into_iter().flatten() {
+                table.sample.get_or_insert_default().entry(field).or_insert(value);
+            }
             table.extends = parent.extends;
         }
         Ok(table)
