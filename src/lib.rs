@@ -15,7 +15,9 @@
 
 pub mod diag;
 pub mod facts;
+pub mod lang;
 pub mod ops;
+pub mod plan;
 pub mod registry;
 pub mod tokenizer;
 pub mod weights;

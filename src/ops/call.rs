@@ -29,6 +29,8 @@ pub enum Arg {
     Tensor(Slot, TensorType),
     /// A list that holds a size or a tensor.
     List(Vec<Arg>),
+    /// What `**name` collected: the named arguments that no other parameter takes.
+    Named(Vec<(std::sync::Arc<str>, Arg)>),
 }
 
 impl Arg {
@@ -48,6 +50,7 @@ impl Arg {
             Self::Dim(dim) => format!("the size `{dim}`"),
             Self::Tensor(_, ty) => format!("a tensor `{ty}`"),
             Self::List(_) => "a list of tensors or sizes".to_owned(),
+            Self::Named(_) => "named arguments".to_owned(),
         }
     }
 }
@@ -61,6 +64,8 @@ pub struct Parameter {
     pub default: Option<Const>,
     /// Whether it can only be given by name.
     pub keyword_only: bool,
+    /// Whether it collects the named arguments that are left: `**sizes`.
+    pub variadic: bool,
 }
 
 /// Why a call is wrong.
@@ -341,6 +346,21 @@ impl Call {
         };
         self.note(name, &show_shape(&dims));
         Ok(dims)
+    }
+
+    /// The sizes that a `**name` parameter collected, by name.
+    ///
+    /// # Errors
+    /// A fault if one of them is not a size.
+    pub fn named_dims(&mut self, name: &'static str) -> Result<Vec<(std::sync::Arc<str>, Dim)>, Fault> {
+        let Arg::Named(entries) = self.peek(name).clone() else { return Ok(Vec::new()) };
+        let mut sizes = Vec::with_capacity(entries.len());
+        for (axis, arg) in entries {
+            let dim = as_dim(name, &arg)?;
+            self.note(name, &format_args!("{axis}={dim}"));
+            sizes.push((axis, dim));
+        }
+        Ok(sizes)
     }
 
     /// A list of whole numbers.

@@ -72,7 +72,11 @@ fn parameters(signature: &'static str) -> Vec<Parameter> {
             Some((name, default)) => (name.trim(), Some(default_value(default.trim()))),
             None => (part, None),
         };
-        found.push(Parameter { name, default, keyword_only });
+        let (name, default, variadic) = match name.strip_prefix("**") {
+            Some(name) => (name, Some(Const::None), true),
+            None => (name, default, false),
+        };
+        found.push(Parameter { name, default, keyword_only: keyword_only || variadic, variadic });
     }
     found
 }
@@ -109,8 +113,9 @@ mod tests {
 
     #[test]
     fn a_signature_gives_defaults_and_keyword_only_parameters() {
-        let found = parameters("x, weight, bias=None, *, eps=1e-6, mode=\"same\"");
-        assert_eq!(found.len(), 5);
+        let found = parameters("x, weight, bias=None, *, eps=1e-6, mode=\"same\", **sizes");
+        assert_eq!(found.len(), 6);
+        assert!(found[5].variadic && found[5].name == "sizes");
         assert_eq!(found[2].default, Some(Const::None));
         assert_eq!(found[3].default, Some(Const::Float(1e-6)));
         assert!(found[3].keyword_only && !found[2].keyword_only);

@@ -1,0 +1,212 @@
+//! The syntax tree of the module language: the part of Python that it knows.
+//!
+//! Ranges are byte offsets in the text parsed. Absent on purpose: whatever could fail to end (functions,
+//! `while`), and whatever reaches outside (imports, attributes of the host).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::ops::Const;
+
+/// Bytes of the text that was parsed.
+pub type TextRange = Range<u32>;
+
+/// A name or an expression, with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    /// Its place.
+    pub range: TextRange,
+    /// What it is.
+    pub kind: ExprKind,
+}
+
+/// What an expression is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExprKind {
+    /// A name.
+    Name(Arc<str>),
+    /// A number, text, truth value or `None`.
+    Const(Const),
+    /// `...` in an index.
+    Ellipsis,
+    /// A list or a tuple.
+    List(Vec<Expr>),
+    /// A dictionary; keys are expressions that give text.
+    Dict(Vec<(Expr, Expr)>),
+    /// `-x`, `not x`, `~x`, `+x`.
+    Unary(UnaryOp, Box<Expr>),
+    /// Arithmetic.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `a and b and …`.
+    And(Vec<Expr>),
+    /// `a or b or …`.
+    Or(Vec<Expr>),
+    /// `a < b <= c`.
+    Compare(Box<Expr>, Vec<(CompareOp, Expr)>),
+    /// `a if condition else b`: condition, then, else.
+    IfElse(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// A call: what, positional arguments, named arguments.
+    Call(Box<Expr>, Vec<Expr>, Vec<(Arc<str>, Expr)>),
+    /// `x.name`.
+    Attribute(Box<Expr>, Arc<str>),
+    /// `x[…]`.
+    Subscript(Box<Expr>, Box<Expr>),
+    /// `a:b:c` in an index.
+    Slice(Option<Box<Expr>>, Option<Box<Expr>>, Option<Box<Expr>>),
+    /// `[element for … in … if …]`.
+    Comprehension(Box<Expr>, Vec<Clause>),
+}
+
+/// `for target in iter if condition …`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clause {
+    /// What each item is bound to.
+    pub target: Target,
+    /// What is walked over.
+    pub iter: Expr,
+    /// What an item must fulfil.
+    pub conditions: Vec<Expr>,
+}
+
+/// What a value is bound to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// A name.
+    Name(Arc<str>, TextRange),
+    /// Several, unpacked.
+    Unpack(Vec<Target>, TextRange),
+}
+
+/// A statement with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stmt {
+    /// Its place.
+    pub range: TextRange,
+    /// What it is.
+    pub kind: StmtKind,
+}
+
+/// What a statement is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StmtKind {
+    /// `target = value`, one or more targets.
+    Assign(Vec<Target>, Expr),
+    /// `name += value`.
+    Augment(Arc<str>, BinaryOp, Expr),
+    /// `for target in iter:`.
+    For(Target, Expr, Vec<Stmt>),
+    /// `if … elif … else`: the last condition may be absent.
+    If(Vec<(Option<Expr>, Vec<Stmt>)>),
+    /// `return value`.
+    Return(Option<Expr>),
+    /// An expression for its own sake: `fail("…")`.
+    Expr(Expr),
+    /// `pass`.
+    Pass,
+}
+
+/// A parameter: its name and its default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its default, if it has one.
+    pub default: Option<Expr>,
+}
+
+/// Operators with one operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the Python operator of that name")]
+pub enum UnaryOp {
+    Neg,
+    Pos,
+    Not,
+    Invert,
+}
+
+/// Operators with two operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the Python operator of that name")]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    FloorDiv,
+    Mod,
+    Pow,
+    MatMul,
+    BitOr,
+    BitAnd,
+    BitXor,
+}
+
+impl BinaryOp {
+    /// The operator as written.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::FloorDiv => "//",
+            Self::Mod => "%",
+            Self::Pow => "**",
+            Self::MatMul => "@",
+            Self::BitOr => "|",
+            Self::BitAnd => "&",
+            Self::BitXor => "^",
+        }
+    }
+
+    /// The op that does it to tensors.
+    #[must_use]
+    pub fn op(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::FloorDiv => "floordiv",
+            Self::Mod => "mod",
+            Self::Pow => "pow",
+            Self::MatMul => "matmul",
+            Self::BitOr => "logical_or",
+            Self::BitAnd => "logical_and",
+            Self::BitXor => "ne",
+        }
+    }
+}
+
+/// Comparisons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the Python operator of that name")]
+pub enum CompareOp {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    In,
+    NotIn,
+    Is,
+    IsNot,
+}
+
+impl CompareOp {
+    /// The op that does it to tensors.
+    #[must_use]
+    pub fn op(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Lt => "lt",
+            Self::Le => "le",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+            Self::In | Self::NotIn | Self::Is | Self::IsNot => return None,
+        })
+    }
+}
