@@ -1,1 +1,281 @@
-//! (under construction in this commit series)
+//! What a model directory says about itself.
+//!
+//! [`read`] takes a path (a directory, one file of it, a component folder, the id of a cached repository) and gives
+//! [`Facts`]: one listing and one config file, read at once; everything deeper (subfolders, tensor headers, further
+//! files) is read when asked for, and once.
+//!
+//! Absent on purpose: opinions. Which model it is, is for `matcher` to say. Nothing is written, nothing found in the
+//! directory is executed, nothing outside of it is read.
+
+mod document;
+mod error;
+mod json;
+mod listing;
+mod locate;
+mod quantization;
+mod tensors;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+pub use document::{CONFIG_LIMIT, Document, lookup, lookup_all};
+pub use error::FactsError;
+pub use json::INFINITY;
+pub use listing::{Entry, Kind, MAX_DEPTH, MAX_ENTRIES};
+pub use locate::Hub;
+pub use quantization::Quantization;
+pub use tensors::TensorFact;
+
+/// The files that may hold a model's config, the first that is there being read: a pipeline's index, the usual one,
+/// and those of sparse autoencoders and of original releases.
+const CONFIG_FILES: [&str; 5] =
+    ["model_index.json", "config.json", "cfg.json", "hyperparams.json", "params.json"];
+
+/// What a model directory says about itself.
+#[derive(Debug)]
+pub struct Facts {
+    root: PathBuf,
+    name: String,
+    chosen: Option<String>,
+    entries: Vec<Entry>,
+    config: Option<Document>,
+    deep: OnceLock<Vec<Entry>>,
+    tensors: OnceLock<Result<Vec<TensorFact>, FactsError>>,
+    quantization: OnceLock<Option<Quantization>>,
+}
+
+/// Reads what `path` means, looking for repository ids in the cache that the environment names.
+///
+/// # Errors
+/// If there is nothing there, or if the directory is empty, cannot be listed, or has a config that cannot be read.
+/// A directory without any config is no error here.
+pub fn read(path: impl AsRef<Path>) -> Result<Facts, FactsError> {
+    let path = path.as_ref();
+    if fs::metadata(path).is_ok() { read_in(path, &Hub::none()) } else { read_in(path, &Hub::from_env()) }
+}
+
+/// Reads what `path` means, looking for repository ids in `hub`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_in(path: impl AsRef<Path>, hub: &Hub) -> Result<Facts, FactsError> {
+    let place = locate::locate(path.as_ref(), hub)?;
+    let entries = listing::list(&place.root)?;
+    if entries.is_empty() {
+        return Err(FactsError::EmptyDirectory { path: place.root });
+    }
+    let has = |file: &str| entries.iter().any(|entry| entry.name == file && entry.kind != Kind::Dir);
+    // A JSON file that was pointed at is the config that is meant, if it is one of those that may be.
+    let pointed = place.file.as_deref().filter(|file| CONFIG_FILES.contains(file));
+    let config_file = pointed.or_else(|| CONFIG_FILES.into_iter().find(|file| has(file)));
+    let config = config_file.map(|file| document::read(&place.root, file)).transpose()?;
+    Ok(Facts {
+        root: place.root,
+        name: place.name,
+        chosen: place.file,
+        entries,
+        config,
+        deep: OnceLock::new(),
+        tensors: OnceLock::new(),
+        quantization: OnceLock::new(),
+    })
+}
+
+impl Facts {
+    /// Facts about a config alone, as if it were the only file of a directory named `name`.
+    #[must_use]
+    pub fn of_config(name: &str, config: Value) -> Self {
+        let file = "config.json".to_owned();
+        let text = config.to_string();
+        Self {
+            root: PathBuf::new(),
+            name: name.to_owned(),
+            chosen: None,
+            entries: vec![Entry {
+                name: file.clone(),
+                path: PathBuf::from(&file),
+                kind: Kind::File,
+                link: false,
+            }],
+            config: Some(Document { source: crate::diag::Source::new(&file, text), file, value: config }),
+            deep: OnceLock::from(Vec::new()),
+            tensors: OnceLock::from(Ok(Vec::new())),
+            quantization: OnceLock::new(),
+        }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What to call it: `org/name` for a repository in the cache, else the directory's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file that was named instead of the directory, if one was.
+    #[must_use]
+    pub fn chosen_file(&self) -> Option<&str> {
+        self.chosen.as_deref()
+    }
+
+    /// The top level of the directory, sorted by name.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What lies below the top level, sorted; listed on the first call.
+    #[must_use]
+    pub fn deep_entries(&self) -> &[Entry] {
+        self.deep.get_or_init(|| listing::list_below(&self.root, &self.entries))
+    }
+
+    /// Whether the top level has a file of that name.
+    #[must_use]
+    pub fn has_file(&self, name: &str) -> bool {
+        let at = self.entries.partition_point(|entry| entry.name.as_str() < name);
+        self.entries[at..].iter().take_while(|entry| entry.name == name).any(|entry| entry.kind == Kind::File)
+    }
+
+    /// The config, if the directory has one.
+    #[must_use]
+    pub fn config(&self) -> Option<&Document> {
+        self.config.as_ref()
+    }
+
+    /// What the config says; null if there is none.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        self.config.as_ref().map_or(&Value::Null, |config| &config.value)
+    }
+
+    /// The config's value at a dotted path.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Value> {
+        lookup(self.value(), path)
+    }
+
+    /// Another JSON file of the directory, by its path relative to it.
+    ///
+    /// # Errors
+    /// If it is not there, leads out of the directory, or is no JSON object.
+    pub fn document(&self, file: &str) -> Result<Document, FactsError> {
+        document::read(&self.root, file)
+    }
+
+    /// The architecture names that the config gives: `architectures`, or a pipeline's or component's `_class_name`.
+    #[must_use]
+    pub fn architectures(&self) -> Vec<&str> {
+        let value = self.value();
+        let listed = match value.get("architectures") {
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            Some(Value::String(name)) => vec![name.as_str()],
+            _ => Vec::new(),
+        };
+        if !listed.is_empty() {
+            return listed;
+        }
+        match value.get("_class_name") {
+            Some(Value::String(name)) => vec![name],
+            // Two-element form: the module of a custom pipeline, and the class in it.
+            Some(Value::Array(parts)) => parts.last().and_then(Value::as_str).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The config's `model_type`.
+    #[must_use]
+    pub fn model_type(&self) -> Option<&str> {
+        self.value().get("model_type").and_then(Value::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// The names of the config's parts: `text_config` and the like.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        let entries = self.value().as_object().into_iter().flatten();
+        entries
+            .filter(|(key, value)| key.ends_with("_config") && value.is_object())
+            .map(|(key, _)| key.as_str())
+    }
+
+    /// Python files that the repository brings along, sorted. They are never executed.
+    pub fn custom_code(&self) -> impl Iterator<Item = &str> {
+        const STARTS: [&str; 5] =
+            ["modeling_", "configuration_", "tokenization_", "processing_", "image_processing_"];
+        self.entries
+            .iter()
+            .filter(|entry| entry.kind == Kind::File && entry.path.extension().is_some_and(|e| e == "py"))
+            .filter(|entry| STARTS.iter().any(|start| entry.name.starts_with(start)))
+            .map(|entry| entry.name.as_str())
+    }
+
+    /// The classes that the config's `auto_map` refers to, sorted by the auto class.
+    #[must_use]
+    pub fn auto_map(&self) -> Vec<(&str, &str)> {
+        let entries = self.value().get("auto_map").and_then(Value::as_object).into_iter().flatten();
+        let mut classes: Vec<(&str, &str)> =
+            entries.filter_map(|(k, v)| Some((k.as_str(), v.as_str()?))).collect();
+        classes.sort_unstable();
+        classes
+    }
+
+    /// Whether the repository brings modeling code of its own, or its config refers to some.
+    #[must_use]
+    pub fn has_custom_code(&self) -> bool {
+        self.custom_code().any(|file| file.starts_with("modeling_")) || !self.auto_map().is_empty()
+    }
+
+    /// How the checkpoint says it is quantised: in the config, in a part of it, or in a file beside it.
+    #[must_use]
+    pub fn quantization(&self) -> Option<&Quantization> {
+        self.quantization.get_or_init(|| quantization::find(self)).as_ref()
+    }
+
+    /// The names and shapes of the checkpoint's tensors, sorted by name; headers are read on the first call.
+    ///
+    /// # Errors
+    /// If a weight file has a header that cannot be read. A checkpoint of another format gives no tensors.
+    pub fn tensors(&self) -> Result<&[TensorFact], FactsError> {
+        let read = || tensors::read(&self.root, &self.entries, self.chosen.as_deref());
+        self.tensors.get_or_init(read).as_deref().map_err(Clone::clone)
+    }
+
+    /// How the tensors are stored, as the files spell it, sorted.
+    ///
+    /// # Errors
+    /// As [`Facts::tensors`].
+    pub fn dtypes(&self) -> Result<Vec<String>, FactsError> {
+        let names: BTreeSet<&str> = self.tensors()?.iter().map(|tensor| tensor.dtype.as_str()).collect();
+        Ok(names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// The number of stored numbers, if every header says its shape and there is at least one tensor.
+    ///
+    /// # Errors
+    /// As [`Facts::tensors`].
+    pub fn parameters(&self) -> Result<Option<u64>, FactsError> {
+        let tensors = self.tensors()?;
+        let sizes = tensors.iter().map(|tensor| {
+            tensor.shape.as_ref().map(|shape| shape.iter().fold(1_u64, |n, size| n.saturating_mul(*size)))
+        });
+        let total: Option<u64> = sizes.sum();
+        Ok(total.filter(|_| !tensors.is_empty()))
+    }
+
+    /// The bytes that the directory's files take, subfolders included; what cannot be looked at counts as none.
+    #[must_use]
+    pub fn size_on_disk(&self) -> u64 {
+        let files = self.entries.iter().chain(self.deep_entries()).filter(|entry| entry.kind == Kind::File);
+        files
+            .filter_map(|entry| fs::metadata(self.root.join(&entry.path)).ok())
+            .map(|found| found.len())
+            .sum()
+    }
+}

@@ -14,6 +14,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::raw::{RawArchitecture, RawConfig, RawModule, RawTask, Text};
+use super::rules::{Alias, Known, Rules};
+use super::rules_raw::RawKnown;
 use super::{
     Architecture, Code, ConfigTable, Contract, Entries, Fallback, Field, Method, Module, Name, Registry, Task,
 };
@@ -36,7 +38,22 @@ pub enum LoadError {
     Problems(Problems),
 }
 
-const TABLES: &[&str] = &["architectures", "config", "modules", "tasks", "inputs", "masks"];
+const TABLES: &[&str] = &[
+    "architectures",
+    "config",
+    "modules",
+    "tasks",
+    "inputs",
+    "masks",
+    "known",
+    "model-types",
+    "aliases",
+    "categories",
+    "base-models",
+    "argued",
+];
+/// What is written as `[[name]]`, each entry with an `id`.
+const LISTS: &[&str] = &["rule", "trait", "repair", "tokenizer"];
 
 /// The registry files at a path: the file itself, or every `.toml` file below the folder, by name.
 pub(super) fn sources(path: &Path) -> Result<Vec<Arc<Source>>, LoadError> {
@@ -82,16 +99,20 @@ pub(super) fn merge(registry: &mut Registry, source: &Arc<Source>) -> Problems {
     registry.sources.push(Arc::clone(source));
     for (key, value) in table.into_inner() {
         let (name, at) = (key.get_ref().to_string(), key.span());
+        if LISTS.contains(&name.as_str()) {
+            reader.list(registry, &name, value);
+            continue;
+        }
         if !TABLES.contains(&name.as_str()) {
             let problem = Problem::error(
                 "unknown-key",
                 Span::new(source, at),
                 format!("`{name}` is not a registry table"),
             );
-            let help = did_you_mean(&name, TABLES.iter().copied());
-            reader
-                .problems
-                .push(problem.help(help.unwrap_or_else(|| format!("use one of: {}", TABLES.join(", ")))));
+            let help = did_you_mean(&name, TABLES.iter().chain(LISTS).copied());
+            reader.problems.push(problem.help(
+                help.unwrap_or_else(|| format!("use one of: {}, {}", TABLES.join(", "), LISTS.join(", "))),
+            ));
             continue;
         }
         let DeValue::Table(entries) = value.get_ref().clone() else {
@@ -111,7 +132,7 @@ pub(super) fn merge(registry: &mut Registry, source: &Arc<Source>) -> Problems {
     reader.problems
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     source: &'a Arc<Source>,
     problems: Problems,
 }
@@ -145,12 +166,89 @@ impl Reader<'_> {
                     registry.inputs.insert(key, self.code(&text));
                 }
             }
-            _ => {
+            "masks" => {
                 if let Some(text) = self.read::<Text>(value) {
                     registry.masks.insert(key, text.get().to_owned());
                 }
             }
+            _ => self.naming(Arc::make_mut(&mut registry.rules), table, name, value),
         }
+    }
+
+    /// An entry of one of the tables that name things.
+    fn naming(&mut self, rules: &mut Rules, table: &str, name: Name, value: Spanned<DeValue<'_>>) {
+        let key = name.text.clone();
+        match table {
+            "known" => {
+                for (task, names) in self.read::<RawKnown>(value).into_iter().flatten() {
+                    for (name, types) in names {
+                        let known = Known {
+                            name: self.name(&name),
+                            category: key.clone(),
+                            task: task.get().to_owned(),
+                            model_types: types.0,
+                        };
+                        rules.known.insert(known.name.text.clone(), known);
+                    }
+                }
+            }
+            "model-types" => {
+                if let Some(raw) = self.read(value) {
+                    rules.model_types.insert(key, self.model_type(name, raw));
+                }
+            }
+            "aliases" => {
+                if let Some(text) = self.read::<Text>(value) {
+                    rules.aliases.insert(key, Alias { name, target: self.name(&text) });
+                }
+            }
+            "categories" => {
+                if let Some(raw) = self.read(value) {
+                    rules.categories.insert(key, Self::category(name, raw));
+                }
+            }
+            "base-models" => rules.base_models.extend(self.read(value).map(|text: String| (key, text))),
+            _ => rules.argued.extend(self.read(value).map(|text: String| (key, text))),
+        }
+    }
+
+    /// The entries of one of the lists, by their ids.
+    fn list(&mut self, registry: &mut Registry, list: &str, value: Spanned<DeValue<'_>>) {
+        let rules = Arc::make_mut(&mut registry.rules);
+        let span = self.span(value.span());
+        let DeValue::Array(entries) = value.into_inner() else {
+            let problem = Problem::error("wrong-type", span, format!("`{list}` is no list of tables"));
+            self.problems.push(problem.help(format!("write `[[{list}]]`")));
+            return;
+        };
+        for entry in entries {
+            match list {
+                "rule" => {
+                    let rule = self.read(entry).map(|raw| self.rule(raw));
+                    rules.rules.extend(rule.map(|rule| (rule.id.text.clone(), rule)));
+                }
+                "trait" => {
+                    let found = self.read(entry).map(|raw| self.trait_(raw));
+                    rules.traits.extend(found.map(|found| (found.id.text.clone(), found)));
+                }
+                "repair" => {
+                    let repair = self.read(entry).map(|raw| self.repair(raw));
+                    rules.repairs.extend(repair.map(|repair| (repair.id.text.clone(), repair)));
+                }
+                _ => {
+                    let rule = self.read(entry).and_then(|raw| self.tokenizer(raw));
+                    rules.tokenizers.extend(rule.map(|rule| (rule.id.text.clone(), rule)));
+                }
+            }
+        }
+    }
+
+    pub(super) fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    pub(super) fn span(&self, range: Range<usize>) -> Span {
+        Span::new(self.source, range)
     }
 
     fn read<T: DeserializeOwned>(&mut self, value: Spanned<DeValue<'_>>) -> Option<T> {
@@ -177,7 +275,7 @@ impl Reader<'_> {
         }
     }
 
-    fn name(&self, text: &Text) -> Name {
+    pub(super) fn name(&self, text: &Text) -> Name {
         Name { text: text.get().to_owned(), span: Span::new(self.source, self.content(text.span())) }
     }
 
@@ -295,7 +393,7 @@ impl Reader<'_> {
     }
 }
 
-fn json(value: &toml::Value) -> serde_json::Value {
+pub(super) fn json(value: &toml::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {
         toml::Value::String(text) => Value::from(text.as_str()),

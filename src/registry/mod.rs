@@ -8,6 +8,8 @@
 
 mod load;
 pub mod raw;
+pub mod rules;
+pub mod rules_raw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -179,6 +181,8 @@ pub struct Registry {
     pub inputs: BTreeMap<String, Code>,
     /// Mask inputs and the symbol whose axes each one covers.
     pub masks: BTreeMap<String, String>,
+    /// Names, categories, rules and repairs.
+    pub rules: Arc<rules::Rules>,
 }
 
 include!(concat!(env!("OUT_DIR"), "/registry_files.rs"));

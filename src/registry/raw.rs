@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::rules_raw::{RawCategory, RawKnown, RawModelType, RawRepair, RawRule, RawTokenizer, RawTrait};
+
 /// Text with its place in the file.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(transparent)]
@@ -196,4 +198,34 @@ pub struct RawFile {
     /// Mask inputs and the symbol whose axes each one covers.
     #[serde(default)]
     pub masks: BTreeMap<Text, Text>,
+    /// Names that are known without a definition: category, task, name and its model types.
+    #[serde(default)]
+    pub known: BTreeMap<Text, RawKnown>,
+    /// What a `model_type` means.
+    #[serde(default)]
+    pub model_types: BTreeMap<Text, RawModelType>,
+    /// Other names of architectures.
+    #[serde(default)]
+    pub aliases: BTreeMap<Text, Text>,
+    /// Kinds of models.
+    #[serde(default)]
+    pub categories: BTreeMap<Text, RawCategory>,
+    /// Short names of base models and the repositories they mean.
+    #[serde(default)]
+    pub base_models: BTreeMap<Text, String>,
+    /// Names whose category is arguable, and the argument.
+    #[serde(default)]
+    pub argued: BTreeMap<Text, String>,
+    /// Rules that give a directory its category.
+    #[serde(default)]
+    pub rule: Vec<RawRule>,
+    /// Things that may be true of a model beside its category.
+    #[serde(default, rename = "trait")]
+    pub traits: Vec<RawTrait>,
+    /// Corrections of configs that are known to be wrong or outdated.
+    #[serde(default)]
+    pub repair: Vec<RawRepair>,
+    /// Where a directory without a tokenizer gets one.
+    #[serde(default)]
+    pub tokenizer: Vec<RawTokenizer>,
 }

@@ -1,0 +1,197 @@
+//! From what a person typed to the directory that is meant.
+//!
+//! Takes a path or the id of a repository in the Hugging Face cache (`org/name`, `name`, `org/name@revision`); a
+//! path that exists always wins over an id. Gives the directory, the file in it that was named, and a name to
+//! show. Nothing is downloaded.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::FactsError;
+
+/// Where the Hugging Face cache is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hub {
+    folder: Option<PathBuf>,
+}
+
+impl Hub {
+    /// No cache: only paths are found.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The cache in `folder`, the one that holds `models--org--name`.
+    #[must_use]
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: Some(folder.into()) }
+    }
+
+    /// The cache that the environment names.
+    ///
+    /// `HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `HF_HOME/hub`, else
+    /// `XDG_CACHE_HOME/huggingface/hub`, else `~/.cache/huggingface/hub`, as `huggingface_hub` has it.
+    #[must_use]
+    pub fn from_env() -> Self {
+        let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let folder = variable("HF_HUB_CACHE")
+            .or_else(|| variable("HUGGINGFACE_HUB_CACHE"))
+            .or_else(|| Some(variable("HF_HOME")?.join("hub")))
+            .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("huggingface/hub")))
+            .or_else(|| Some(env::home_dir()?.join(".cache/huggingface/hub")));
+        Self { folder }
+    }
+
+    /// The folder of a repository in the cache, if it is there.
+    #[must_use]
+    pub fn repository(&self, id: &str) -> Option<PathBuf> {
+        if !is_repository_id(id) {
+            return None;
+        }
+        let folder = self.folder.as_ref()?.join(format!("models--{}", id.replace('/', "--")));
+        folder.is_dir().then_some(folder)
+    }
+
+    /// The directory of a repository's snapshot, `revision` or `main`.
+    ///
+    /// # Errors
+    /// If the cache lacks the repository or a snapshot of that revision.
+    pub fn snapshot(&self, id: &str, revision: Option<&str>) -> Result<PathBuf, FactsError> {
+        let Some(repository) = self.repository(id) else {
+            let looked = match &self.folder {
+                Some(folder) => format!(", and the cache `{}` has no `{id}`", folder.display()),
+                None => String::new(),
+            };
+            return Err(FactsError::Missing { path: id.into(), looked });
+        };
+        snapshot_in(&repository, revision).map_err(|reason| FactsError::NoSnapshot {
+            id: id.to_owned(),
+            hub: self.folder.clone().unwrap_or_default(),
+            reason,
+        })
+    }
+}
+
+/// What was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The directory.
+    pub(super) root: PathBuf,
+    /// The file in it that was named, if one was.
+    pub(super) file: Option<String>,
+    /// What to call it.
+    pub(super) name: String,
+}
+
+/// Finds the directory that `path` means.
+pub(super) fn locate(path: &Path, hub: &Hub) -> Result<Place, FactsError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(directory(path)),
+        Ok(_) => file(path),
+        Err(error) if is_absence(&error) => cached(path, hub),
+        Err(error) => Err(FactsError::io(path)(error)),
+    }
+}
+
+fn is_absence(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidInput | InvalidFilename)
+}
+
+fn directory(path: &Path) -> Place {
+    let folder = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    if folder.as_deref().is_some_and(|name| name.starts_with("models--"))
+        && let Ok(root) = snapshot_in(path, None)
+    {
+        return Place { name: display_name(&root), root, file: None };
+    }
+    Place { root: path.to_owned(), file: None, name: display_name(path) }
+}
+
+fn file(path: &Path) -> Result<Place, FactsError> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !is_model_file(&name) {
+        return Err(FactsError::NotAModelFile { path: path.to_owned() });
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let root = parent.map_or_else(|| PathBuf::from("."), Path::to_owned);
+    Ok(Place { name: display_name(&root), root, file: Some(name) })
+}
+
+fn is_model_file(name: &str) -> bool {
+    const ENDINGS: [&str; 10] =
+        [".json", ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".gguf", ".model", ".jinja"];
+    let lower = name.to_ascii_lowercase();
+    ENDINGS.iter().any(|ending| lower.ends_with(ending))
+}
+
+fn cached(path: &Path, hub: &Hub) -> Result<Place, FactsError> {
+    let text = path.to_string_lossy();
+    let (id, revision) = match text.split_once('@') {
+        Some((id, revision)) => (id, Some(revision)),
+        None => (text.as_ref(), None),
+    };
+    if !is_repository_id(id) {
+        return Err(FactsError::Missing { path: path.to_owned(), looked: String::new() });
+    }
+    let root = hub.snapshot(id, revision)?;
+    Ok(Place { root, file: None, name: id.to_owned() })
+}
+
+/// Whether `id` could be a repository: one or two parts of letters, digits, `-`, `_` and `.`.
+fn is_repository_id(id: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 96
+            && !part.starts_with(['.', '-'])
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    id.split('/').count() <= 2 && id.split('/').all(part) && !id.contains("--") && !id.contains("..")
+}
+
+/// The snapshot directory of a cached repository, or why there is none.
+fn snapshot_in(repository: &Path, revision: Option<&str>) -> Result<PathBuf, String> {
+    let snapshots = repository.join("snapshots");
+    let wanted = revision.unwrap_or("main");
+    if wanted.contains("..") || wanted.starts_with('/') {
+        return Err(format!("`{wanted}` is no revision"));
+    }
+    let named = fs::read_to_string(repository.join("refs").join(wanted)).ok();
+    let commit = named.as_deref().map_or(wanted, str::trim);
+    let is_name = !commit.is_empty() && !commit.contains(['/', '\\']) && !commit.starts_with('.');
+    if is_name && snapshots.join(commit).is_dir() {
+        return Ok(snapshots.join(commit));
+    }
+    if revision.is_some() || named.is_some() {
+        return Err(format!("no snapshot of revision `{wanted}`"));
+    }
+    let mut all: Vec<PathBuf> = fs::read_dir(&snapshots)
+        .map_err(|_| "no folder `snapshots`".to_owned())?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.is_dir())
+        .collect();
+    match all.len() {
+        0 => Err("the folder `snapshots` is empty".to_owned()),
+        1 => Ok(all.remove(0)),
+        count => Err(format!("{count} snapshots and no `refs/main` to choose one")),
+    }
+}
+
+/// `org/name` for a snapshot in a hub cache, else the directory's own name.
+fn display_name(root: &Path) -> String {
+    let from_cache = || {
+        let snapshots = root.parent()?;
+        if snapshots.file_name()? != "snapshots" {
+            return None;
+        }
+        let repository = snapshots.parent()?.file_name()?.to_str()?;
+        Some(repository.strip_prefix("models--")?.replacen("--", "/", 1))
+    };
+    let own = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    from_cache()
+        .or_else(|| own(root))
+        .or_else(|| own(&fs::canonicalize(root).ok()?))
+        .unwrap_or_else(|| root.display().to_string())
+}

@@ -1,0 +1,148 @@
+//! The names and shapes of a checkpoint's tensors, for rules that ask.
+//!
+//! Reads safetensors headers (as the index lists them, else the model's own file, else every one) and the names in
+//! an npz; never a tensor's bytes. What `weights` later loads is checked there; this is a look, not a validation.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::FactsError;
+use super::document::{contained, read_limited};
+use super::listing::{Entry, Kind};
+
+/// The format's own limit on a header, in bytes.
+const HEADER_LIMIT: u64 = 100_000_000;
+/// The most that is looked at of an npz's directory, in bytes.
+const DIRECTORY_LIMIT: u64 = 1 << 20;
+
+/// A tensor of a checkpoint, as its header has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorFact {
+    /// Its name in the file.
+    pub name: String,
+    /// How a number is stored, as the file spells it; empty where the header does not say.
+    pub dtype: String,
+    /// Its shape; `None` where the header does not say.
+    pub shape: Option<Vec<u64>>,
+}
+
+/// The tensors of the checkpoint in `root`, sorted by name.
+pub(super) fn read(
+    root: &Path,
+    entries: &[Entry],
+    chosen: Option<&str>,
+) -> Result<Vec<TensorFact>, FactsError> {
+    let mut tensors = Vec::new();
+    for file in files(root, entries, chosen)? {
+        let path = contained(root, &file)?;
+        if has_ending(&file, ".npz") {
+            tensors.extend(npz_names(&path, &file)?);
+        } else {
+            tensors.extend(safetensors_header(&path, &file)?);
+        }
+    }
+    tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    tensors.dedup_by(|a, b| a.name == b.name);
+    Ok(tensors)
+}
+
+/// The weight files to look at.
+fn files(root: &Path, entries: &[Entry], chosen: Option<&str>) -> Result<Vec<String>, FactsError> {
+    if let Some(file) = chosen.filter(|file| has_ending(file, ".safetensors") || has_ending(file, ".npz")) {
+        return Ok(vec![file.to_owned()]);
+    }
+    let names = || entries.iter().filter(|entry| entry.kind == Kind::File).map(|entry| entry.name.as_str());
+    if let Some(index) = names().find(|name| has_ending(name, ".safetensors.index.json")) {
+        return indexed(root, index);
+    }
+    for own in ["model.safetensors", "diffusion_pytorch_model.safetensors"] {
+        if names().any(|name| name == own) {
+            return Ok(vec![own.to_owned()]);
+        }
+    }
+    Ok(names()
+        .filter(|name| has_ending(name, ".safetensors") || has_ending(name, ".npz"))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn has_ending(name: &str, ending: &str) -> bool {
+    name.len() > ending.len()
+        && name.as_bytes()[name.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
+}
+
+/// The files that a shard index names.
+fn indexed(root: &Path, index: &str) -> Result<Vec<String>, FactsError> {
+    let bytes = read_limited(&contained(root, index)?, index, HEADER_LIMIT)?;
+    let wrong = |message: String| FactsError::Header { file: index.to_owned(), message };
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let map = value.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| wrong("no `weight_map` in the index".to_owned()))?;
+    let files: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
+    Ok(files.into_iter().map(str::to_owned).collect())
+}
+
+fn safetensors_header(path: &Path, name: &str) -> Result<Vec<TensorFact>, FactsError> {
+    let wrong = |message: String| FactsError::Header { file: name.to_owned(), message };
+    let mut file = File::open(path).map_err(FactsError::io(path))?;
+    let size = file.metadata().map_err(FactsError::io(path))?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(|_| wrong("too short for a safetensors header".to_owned()))?;
+    let length = u64::from_le_bytes(length);
+    if length > HEADER_LIMIT || length > size.saturating_sub(8) {
+        return Err(wrong(format!("no safetensors header: its length reads as {length} bytes")));
+    }
+    let mut header = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(length).read_to_end(&mut header).map_err(FactsError::io(path))?;
+    let mut reader = serde_json::Deserializer::from_slice(&header);
+    let value = Value::deserialize(&mut reader).map_err(|error| wrong(error.to_string()))?;
+    let entries = value.as_object().ok_or_else(|| wrong("the header is no object".to_owned()))?;
+    let tensors = entries.iter().filter(|(name, _)| *name != "__metadata__");
+    Ok(tensors.map(|(name, entry)| tensor(name, entry)).collect())
+}
+
+fn tensor(name: &str, entry: &Value) -> TensorFact {
+    let shape = entry.get("shape").and_then(Value::as_array);
+    TensorFact {
+        name: name.to_owned(),
+        dtype: entry.get("dtype").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        shape: shape.map(|sizes| sizes.iter().filter_map(Value::as_u64).collect()),
+    }
+}
+
+/// The names in a zip's central directory, without `.npy`. Shapes stay unknown: they lie inside the members.
+fn npz_names(path: &Path, name: &str) -> Result<Vec<TensorFact>, FactsError> {
+    const END: [u8; 4] = *b"PK\x05\x06";
+    const MEMBER: [u8; 4] = *b"PK\x01\x02";
+    let wrong =
+        || FactsError::Header { file: name.to_owned(), message: "no npz directory at its end".into() };
+    let mut file = File::open(path).map_err(FactsError::io(path))?;
+    let size = file.metadata().map_err(FactsError::io(path))?.len();
+    let start = size.saturating_sub(DIRECTORY_LIMIT);
+    file.seek(SeekFrom::Start(start)).map_err(FactsError::io(path))?;
+    let mut tail = Vec::new();
+    file.take(DIRECTORY_LIMIT).read_to_end(&mut tail).map_err(FactsError::io(path))?;
+    let end = tail.windows(4).rposition(|bytes| bytes == END).ok_or_else(wrong)?;
+    let number = |at: usize, bytes: usize| -> Option<u64> {
+        let field = tail.get(at..at + bytes)?;
+        Some(field.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    };
+    let offset = number(end + 16, 4).and_then(|offset| offset.checked_sub(start)).ok_or_else(wrong)?;
+    let mut at = usize::try_from(offset).map_err(|_| wrong())?;
+    let mut names = Vec::new();
+    while tail.get(at..at + 4) == Some(&MEMBER) {
+        let field = |offset| number(at + offset, 2).and_then(|n| usize::try_from(n).ok()).ok_or_else(wrong);
+        let (name, extra, comment) = (field(28)?, field(30)?, field(32)?);
+        let text = tail.get(at + 46..at + 46 + name).ok_or_else(wrong)?;
+        let text = String::from_utf8_lossy(text);
+        let name_of = text.strip_suffix(".npy").unwrap_or(&text).to_owned();
+        names.push(TensorFact { name: name_of, dtype: String::new(), shape: None });
+        at += 46 + name + extra + comment;
+    }
+    Ok(names)
+}

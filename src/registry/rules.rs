@@ -1,0 +1,312 @@
+//! Names, categories and rules: what identifies a model, before anything is built.
+//!
+//! The raw types are what serde reads from `categories.toml`, `names/*.toml`, `repairs.toml`, `tokenizers.toml`
+//! and any overlay; the resolved ones are what `matcher` evaluates. Conditions keep their places, so that a trace
+//! and a lint can point at them.
+//!
+//! Absent on purpose: the evaluation of conditions (`matcher`), and compiled patterns.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::Name;
+use crate::diag::Span;
+
+/// A name that is known, with or without a definition.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The name.
+    pub name: Name,
+    /// The category it belongs to.
+    pub category: String,
+    /// What it does, such as `causal-lm`.
+    pub task: String,
+    /// The `model_type` values under which it occurs.
+    pub model_types: Vec<String>,
+}
+
+/// What stands for an architecture where a config names none.
+#[derive(Debug, Clone)]
+pub struct ModelType {
+    /// The value of `model_type`.
+    pub name: Name,
+    /// The architecture that it means by default.
+    pub architecture: Name,
+    /// The config class of the reference library.
+    pub config_class: Option<String>,
+}
+
+/// Another name of an architecture.
+#[derive(Debug, Clone)]
+pub struct Alias {
+    /// The other name.
+    pub name: Name,
+    /// The architecture meant.
+    pub target: Name,
+}
+
+/// A kind of model.
+#[derive(Debug, Clone)]
+pub struct Category {
+    /// Its name.
+    pub name: Name,
+    /// What belongs to it, in one sentence.
+    pub what: String,
+    /// Whether an architecture of it needs a definition to be supported.
+    pub needs_definition: bool,
+}
+
+/// A rule that gives a directory its category.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its name.
+    pub id: Name,
+    /// The category it gives.
+    pub category: Name,
+    /// Rules of higher priority are tried first.
+    pub priority: i64,
+    /// Why the condition implies the category.
+    pub why: String,
+    /// What must hold.
+    pub when: Condition,
+    /// The architecture that it implies where the config names none.
+    pub architecture: Option<Name>,
+}
+
+/// Something that may be true of a model beside its category, such as having a part that speaks.
+#[derive(Debug, Clone)]
+pub struct Trait {
+    /// Its name.
+    pub id: Name,
+    /// Why the condition implies it.
+    pub why: String,
+    /// What must hold.
+    pub when: Condition,
+}
+
+/// A correction of a config that is known to be wrong or outdated.
+#[derive(Debug, Clone)]
+pub struct Repair {
+    /// Its name.
+    pub id: Name,
+    /// What is wrong with such a config, and where that is known from.
+    pub why: String,
+    /// What must hold.
+    pub when: Condition,
+    /// The edits, in the order in which they are made.
+    pub edits: Vec<Edit>,
+}
+
+/// One edit of a config. A path is dotted; tables on the way are made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// Moves the value at the first path to the second, if it is there and the second is not.
+    Rename(String, String),
+    /// Writes a value where there is none, or null.
+    Fill(String, Value),
+    /// Writes a value over what is there.
+    Set(String, Value),
+    /// Takes a value away.
+    Remove(String),
+}
+
+/// Where a directory without a tokenizer of its own gets one.
+#[derive(Debug, Clone)]
+pub struct TokenizerRule {
+    /// Its name.
+    pub id: Name,
+    /// Why this tokenizer is the right one.
+    pub why: String,
+    /// What must hold.
+    pub when: Condition,
+    /// The model whose tokenizer it is.
+    pub source: TokenizerSource,
+}
+
+/// How a tokenizer rule finds the model whose tokenizer is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenizerSource {
+    /// This repository.
+    Repository(String),
+    /// The model that the config names at one of these paths.
+    Config(Vec<String>),
+    /// The known base model whose name occurs in the directory's name.
+    Path,
+}
+
+/// A condition on facts.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// Where it stands.
+    pub span: Span,
+    /// What it asks.
+    pub test: Test,
+}
+
+/// What a condition asks.
+#[derive(Debug, Clone)]
+pub enum Test {
+    /// Every one holds.
+    All(Vec<Condition>),
+    /// At least one holds.
+    Any(Vec<Condition>),
+    /// It does not hold.
+    Not(Box<Condition>),
+    /// A file matches one of these globs.
+    File(Vec<String>),
+    /// A directory matches one of these globs.
+    Dir(Vec<String>),
+    /// A checkpoint tensor's name matches one of these globs.
+    Tensor(Vec<String>),
+    /// The config says so.
+    Config(ConfigTest),
+    /// The name of the architecture fits.
+    Architecture(NameTest),
+    /// The `model_type` fits.
+    ModelType(NameTest),
+}
+
+/// A question to the config.
+#[derive(Debug, Clone)]
+pub struct ConfigTest {
+    /// The dotted path of the value; `*` stands for any key or index.
+    pub path: String,
+    /// What is asked of it; all must hold.
+    pub asks: Vec<Ask>,
+}
+
+/// What is asked of one config value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// It is there (and not null), or it is not.
+    Exists(bool),
+    /// It is one of these.
+    OneOf(Vec<Value>),
+    /// It is a string that this regular expression matches.
+    Matches(String),
+    /// It is a number no smaller.
+    AtLeast(f64),
+    /// It is a number no larger.
+    AtMost(f64),
+}
+
+/// A question to a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameTest {
+    /// It is one of these.
+    Exact(Vec<String>),
+    /// It is known, and belongs to this category.
+    Listed(String),
+    /// This regular expression matches it.
+    Matches(String),
+}
+
+/// Everything about identification that the registry files say.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Names without a definition, by name.
+    pub known: BTreeMap<String, Known>,
+    /// Model types.
+    pub model_types: BTreeMap<String, ModelType>,
+    /// Aliases.
+    pub aliases: BTreeMap<String, Alias>,
+    /// Categories.
+    pub categories: BTreeMap<String, Category>,
+    /// Category rules by id.
+    pub rules: BTreeMap<String, Rule>,
+    /// Traits by id.
+    pub traits: BTreeMap<String, Trait>,
+    /// Repairs by id.
+    pub repairs: BTreeMap<String, Repair>,
+    /// Tokenizer rules by id.
+    pub tokenizers: BTreeMap<String, TokenizerRule>,
+    /// Short names of base models and the repositories they mean.
+    pub base_models: BTreeMap<String, String>,
+    /// Names whose category is arguable, and the argument.
+    pub argued: BTreeMap<String, String>,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.test.fmt(f)
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All(all) => joined(f, all, " and "),
+            Self::Any(any) => joined(f, any, " or "),
+            Self::Not(inner) => write!(f, "not ({inner})"),
+            Self::File(globs) => write!(f, "a file {}", quoted(globs)),
+            Self::Dir(globs) => write!(f, "a folder {}", quoted(globs)),
+            Self::Tensor(globs) => write!(f, "a tensor {}", quoted(globs)),
+            Self::Config(test) => test.fmt(f),
+            Self::Architecture(test) => write!(f, "architecture {test}"),
+            Self::ModelType(test) => write!(f, "model_type {test}"),
+        }
+    }
+}
+
+fn joined(f: &mut fmt::Formatter<'_>, parts: &[Condition], between: &str) -> fmt::Result {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            f.write_str(between)?;
+        }
+        match part.test {
+            Test::All(_) | Test::Any(_) => write!(f, "({part})")?,
+            _ => write!(f, "{part}")?,
+        }
+    }
+    Ok(())
+}
+
+/// `` `a`, `b` or `c` ``.
+fn quoted(words: &[String]) -> String {
+    let ticked: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match ticked.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
+
+impl fmt::Display for ConfigTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "config `{}`", self.path)?;
+        for (index, ask) in self.asks.iter().enumerate() {
+            f.write_str(if index > 0 { " and " } else { " " })?;
+            ask.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists(true) => f.write_str("is set"),
+            Self::Exists(false) => f.write_str("is not set"),
+            Self::OneOf(values) => {
+                let words: Vec<String> =
+                    values.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
+                write!(f, "is {}", quoted(&words))
+            }
+            Self::Matches(pattern) => write!(f, "matches `{pattern}`"),
+            Self::AtLeast(bound) => write!(f, "is at least {bound}"),
+            Self::AtMost(bound) => write!(f, "is at most {bound}"),
+        }
+    }
+}
+
+impl fmt::Display for NameTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(names) => write!(f, "is {}", quoted(names)),
+            Self::Listed(category) => write!(f, "is listed under `{category}`"),
+            Self::Matches(pattern) => write!(f, "matches `{pattern}`"),
+        }
+    }
+}
