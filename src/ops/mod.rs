@@ -14,7 +14,17 @@ pub mod types;
 pub mod value;
 
 mod activation;
+mod arithmetic;
+mod compare;
+mod elementwise;
+mod function;
+mod layout;
 mod linear;
+mod norm;
+mod operand;
+mod order;
+mod reduce;
+mod softmax;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -42,7 +52,17 @@ pub struct Op {
 }
 
 /// Every family of ops; each file adds its line.
-const FAMILIES: &[&[Op]] = &[activation::OPS, linear::OPS];
+const FAMILIES: &[&[Op]] = &[
+    activation::OPS,
+    arithmetic::OPS,
+    compare::OPS,
+    elementwise::OPS,
+    linear::OPS,
+    norm::OPS,
+    order::OPS,
+    reduce::OPS,
+    softmax::OPS,
+];
 
 static CATALOG: LazyLock<BTreeMap<&'static str, (&'static Op, Vec<Parameter>)>> = LazyLock::new(|| {
     let ops = FAMILIES.iter().flat_map(|family| family.iter());
