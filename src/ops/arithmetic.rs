@@ -91,12 +91,12 @@ pub(super) const OPS: &[Op] = operators! {
         least: Kind::Bool,
     };
     "maximum", "the larger of a and b, elementwise with broadcasting", Operator {
-        tensors: |a, b| extreme(a, b, B::float_lower, B::int_lower),
+        tensors: |a, b| Some(extreme(a, b, B::float_lower, B::int_lower)),
         float: |a, b| B::float_clamp_min(a, b.into()),
         least: Kind::Int,
     };
     "minimum", "the smaller of a and b, elementwise with broadcasting", Operator {
-        tensors: |a, b| extreme(a, b, B::float_greater, B::int_greater),
+        tensors: |a, b| Some(extreme(a, b, B::float_greater, B::int_greater)),
         float: |a, b| B::float_clamp_max(a, b.into()),
         least: Kind::Int,
     };
@@ -115,14 +115,14 @@ struct Operator {
 type Compare = fn(Primitive, Primitive, burn::tensor::BoolDType) -> Primitive;
 
 /// `b` where the comparison holds, `a` elsewhere.
-fn extreme(a: Value, b: Value, float: Compare, int: Compare) -> Option<Value> {
+fn extreme(a: Value, b: Value, float: Compare, int: Compare) -> Value {
     let shape: Vec<usize> =
         a.shape().into_iter().zip(b.shape()).map(|(a, b)| if a == 1 { b } else { a }).collect();
     let (a, b) = (a.expand(shape.clone()), b.expand(shape));
     let dtype = super::layout::bool_dtype(&a.device());
     let (left, right) = (a.primitive().clone(), b.primitive().clone());
     let mask = if a.kind() == Kind::Float { float(left, right, dtype) } else { int(left, right, dtype) };
-    Some(a.replaced(mask, b))
+    a.replaced(mask, b)
 }
 
 /// Exponents that PyTorch computes by other means than the power function.

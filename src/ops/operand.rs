@@ -39,6 +39,7 @@ pub(super) struct Pair {
 }
 
 /// What the operator computes on.
+#[expect(clippy::large_enum_variant, reason = "it lives for one call; a box would only add an allocation")]
 pub(super) enum Sides {
     /// Two tensors of one kind, element type and rank.
     Tensors(Value, Value),

@@ -202,17 +202,26 @@ fn to_value(kind: Kind, data: &[f32], shape: &[usize], device: &Device, grad: bo
 fn trace(op: &str, args: &[(&str, TestArg)], setup: &mut Setup) -> Result<(Call, Traced), Fault> {
     let (op, parameters) = find(op).unwrap_or_else(|| panic!("no op `{op}`"));
     let mut arguments = BTreeMap::new();
+    let mut named = Vec::new();
     for (name, arg) in args {
-        let parameter = parameters.iter().find(|parameter| parameter.name == *name);
-        let parameter = parameter.unwrap_or_else(|| panic!("`{}` has no `{name}`", op.name));
-        arguments.insert(parameter.name, setup.arg(arg));
+        let arg = setup.arg(arg);
+        match parameters.iter().find(|parameter| parameter.name == *name && !parameter.variadic) {
+            Some(parameter) => {
+                arguments.insert(parameter.name, arg);
+            }
+            None => named.push((Arc::from(*name), arg)),
+        }
     }
     for parameter in parameters {
-        let default = || {
-            parameter.default.clone().unwrap_or_else(|| panic!("`{}` needs `{}`", op.name, parameter.name))
-        };
-        arguments.entry(parameter.name).or_insert_with(|| Arg::Const(default()));
+        if parameter.variadic {
+            arguments.insert(parameter.name, Arg::Named(std::mem::take(&mut named)));
+        } else if !arguments.contains_key(parameter.name) {
+            let default = parameter.default.clone();
+            let default = default.unwrap_or_else(|| panic!("`{}` needs `{}`", op.name, parameter.name));
+            arguments.insert(parameter.name, Arg::Const(default));
+        }
     }
+    assert!(named.is_empty(), "`{}` has no {named:?}", op.name);
     let mut call = Call::new(arguments, 0);
     let traced = (op.trace)(&mut call)?;
     Ok((call, traced))
