@@ -1,0 +1,6 @@
+//! Tests of the whole layer: files in, tensors out, files again.
+
+mod bind;
+mod load;
+mod open;
+mod save;
