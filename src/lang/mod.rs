@@ -1,10 +1,27 @@
 //! The module language: parsing, names, expressions, tracing, shapes.
 //!
-//! Takes a definition from the registry and the numbers of a config; gives the tree of tensors that a checkpoint
-//! must hold and, for each way in, a flat [`crate::plan::Plan`]. The language is total: lists are finite, nesting
-//! and steps have limits, nothing is executed but arithmetic on the config.
+//! Takes a definition from the registry and the numbers of a config; gives the tensors that a checkpoint must
+//! hold and, for each way in, a flat [`crate::plan::Plan`]. The language is total: lists are finite, nesting and
+//! steps have limits, and nothing is executed but arithmetic on the config.
+//!
+//! ```text
+//! registry::Module ─ parse ─► ast ─ build (layers, names, shapes) ─► tree ─ exec/eval/call ─► Plan
+//! ```
 //!
 //! Absent on purpose: tensor data, files.
 
+mod arith;
 pub mod ast;
+mod build;
+mod builtins;
+mod call;
+mod config;
+mod eval;
+mod exec;
+mod instance;
 pub mod parse;
+mod program;
+mod tracer;
+mod value;
+
+pub use program::Program;

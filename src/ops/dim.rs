@@ -216,7 +216,7 @@ impl Dim {
 
     /// The smaller of the two.
     #[must_use]
-    pub fn min(&self, other: &Self) -> Self {
+    pub fn smaller(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::Known(a), Self::Known(b)) => Self::Known(*a.min(b)),
             _ if self == other => self.clone(),
@@ -227,7 +227,7 @@ impl Dim {
 
     /// The larger of the two.
     #[must_use]
-    pub fn max(&self, other: &Self) -> Self {
+    pub fn larger(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::Known(a), Self::Known(b)) => Self::Known(*a.max(b)),
             _ if self == other => self.clone(),

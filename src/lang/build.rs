@@ -1,0 +1,445 @@
+//! Builds the tree of layers: gives every layer its place and every tensor its name and shape.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::ast::{Expr, ExprKind, TextRange};
+use super::builtins::wrong_arguments;
+use super::config::Config;
+use super::instance::{Blueprint, Instance, Parsed, join};
+use super::tracer::{Mode, Scope, Tracer};
+use super::value::{Eval, Value};
+use crate::diag::Problem;
+use crate::plan::{Param, ParamId, Stored};
+use crate::registry::{Architecture, Name};
+
+/// A tensor may have this many elements: 2^46 of them fill more memory than any machine has.
+const MAX_ELEMENTS: u64 = 1 << 46;
+
+impl Tracer<'_> {
+    /// Gives a layer its place: evaluates its constants, parameters and layers.
+    pub(super) fn realize(&mut self, blueprint: &Blueprint, path: &str) -> Eval<Rc<Instance>> {
+        self.deeper(&blueprint.span, |tracer| tracer.build(blueprint, path))
+    }
+
+    fn build(&mut self, blueprint: &Blueprint, path: &str) -> Eval<Rc<Instance>> {
+        let module = Rc::clone(&blueprint.module);
+        let mut replacements = blueprint.replacements.to_vec();
+        if !module.replace.is_empty() {
+            replacements.insert(0, module.replace.clone());
+        }
+        let instance = Rc::new(Instance {
+            path: Arc::from(path),
+            module: Rc::clone(&module),
+            config: Rc::clone(&blueprint.config),
+            replacements: Rc::new(replacements),
+            values: RefCell::new(blueprint.arguments.iter().cloned().collect()),
+        });
+        for (name, parsed) in &module.lets {
+            let scope = Scope::of(&instance, &parsed.code, Mode::Numbers);
+            let value = self.eval(&parsed.expr, &scope)?;
+            instance.set(&name.text, value);
+        }
+        for (name, parsed) in &module.params {
+            self.declare(&instance, name, parsed, false)?;
+        }
+        for (name, parsed) in &module.buffers {
+            self.declare(&instance, name, parsed, true)?;
+        }
+        for (name, parsed) in &module.layers {
+            let scope = Scope::of(&instance, &parsed.code, Mode::Layers);
+            let value = self.eval(&parsed.expr, &scope)?;
+            let value = self.place(value, &instance.child(&name.text), &parsed.expr, &scope)?;
+            instance.set(&name.text, value);
+        }
+        for (name, parsed) in &module.tied {
+            let scope = Scope::of(&instance, &parsed.code, Mode::Numbers);
+            let target = self.eval(&parsed.expr, &scope)?;
+            self.tie(&instance, name, target, &parsed.expr.range, &scope)?;
+        }
+        Ok(instance)
+    }
+
+    /// Gives the layers in a value their places below `path`.
+    fn place(&mut self, value: Value, path: &str, expr: &Expr, scope: &Scope<'_>) -> Eval<Value> {
+        match value {
+            Value::Blueprint(blueprint) => Ok(Value::Layer(self.realize(&blueprint, path)?)),
+            Value::List(items) => {
+                let mut placed = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    placed.push(self.place(item.clone(), &join(path, &index.to_string()), expr, scope)?);
+                }
+                Ok(Value::list(placed))
+            }
+            Value::Dict(entries) => {
+                let mut placed = Vec::with_capacity(entries.len());
+                for (key, item) in entries.iter() {
+                    placed.push((Arc::clone(key), self.place(item.clone(), &join(path, key), expr, scope)?));
+                }
+                Ok(Value::Dict(Rc::new(placed)))
+            }
+            value if value.is_none() => Ok(value),
+            other => {
+                let message = format!("a layer is {}, expected a module or None", other.describe());
+                Err(scope.error("wrong-kind", &expr.range, message))
+            }
+        }
+    }
+
+    fn declare(&mut self, instance: &Rc<Instance>, name: &Name, parsed: &Parsed, buffer: bool) -> Eval<()> {
+        let scope = Scope::of(instance, &parsed.code, Mode::Numbers);
+        let value = self.eval(&parsed.expr, &scope)?;
+        if value.is_none() {
+            instance.set(&name.text, Value::NONE);
+            return Ok(());
+        }
+        let shape = self.shape(&value, parsed, &scope)?;
+        let full = instance.child(&name.text);
+        if let Some(other) = self.params.iter().find(|param| param.name == full) {
+            let problem = scope.error(
+                "tensor-named-twice",
+                &parsed.expr.range,
+                format!("two tensors are named `{full}`"),
+            );
+            return Err(problem.related(other.span.clone(), "the other one"));
+        }
+        let id = ParamId(self.params.len());
+        let stored = self.stored(instance, name, &full)?;
+        self.params.push(Param {
+            name: full,
+            shape,
+            buffer,
+            tied_to: None,
+            stored,
+            span: scope.span(&parsed.expr.range),
+        });
+        instance.set(&name.text, Value::Param(id));
+        Ok(())
+    }
+
+    fn shape(&self, value: &Value, parsed: &Parsed, scope: &Scope<'_>) -> Eval<Vec<usize>> {
+        let Value::List(items) = value else {
+            let message = format!("the shape of a tensor is {}, expected a list of ints", value.describe());
+            return Err(scope.error("wrong-kind", &parsed.expr.range, message));
+        };
+        let mut shape = Vec::with_capacity(items.len());
+        let mut elements = 1u64;
+        for (index, item) in items.iter().enumerate() {
+            let at = match &parsed.expr.kind {
+                ExprKind::List(parts) => parts.get(index).map_or(&parsed.expr.range, |part| &part.range),
+                _ => &parsed.expr.range,
+            };
+            let number = item.as_const().and_then(|number| number.as_i64());
+            let size = number.and_then(|number| usize::try_from(number).ok()).filter(|size| *size > 0);
+            let Some(size) = size else {
+                let message = format!("a size of a tensor is {}, expected an int above 0", item.describe());
+                return Err(self.blame_config(scope.error("wrong-size", at, message), scope));
+            };
+            elements = elements.saturating_mul(size as u64);
+            shape.push(size);
+        }
+        if elements > MAX_ELEMENTS {
+            let message = format!("a tensor of shape {shape:?} is larger than any memory");
+            return Err(self.blame_config(scope.error("wrong-size", &parsed.expr.range, message), scope));
+        }
+        Ok(shape)
+    }
+
+    /// Adds where in `config.json` the numbers stand that an expression was computed from.
+    fn blame_config(&self, problem: Problem, scope: &Scope<'_>) -> Problem {
+        let mut fields = Vec::new();
+        let mut collect = |config: &Config| {
+            for name in config.known() {
+                if let Some(value) = config.json().get(name).filter(|value| value.is_number()) {
+                    fields.push((name.to_owned(), value.to_string()));
+                }
+            }
+        };
+        collect(&scope.config);
+        let suspicious = |value: &str| value.parse::<f64>().is_ok_and(|number| number <= 0.0 || number > 1e9);
+        let odd: Vec<String> = fields
+            .iter()
+            .filter(|(_, value)| suspicious(value))
+            .map(|(name, value)| format!("`{name}` = {value}"))
+            .collect();
+        if odd.is_empty() {
+            return problem.help(format!("the sizes come from {}", scope.config.name()));
+        }
+        problem.help(format!("{} has {}", scope.config.name(), odd.join(", ")))
+    }
+
+    /// Makes a layer or parameter share the tensors of another.
+    fn tie(
+        &mut self,
+        instance: &Rc<Instance>,
+        name: &Name,
+        target: Value,
+        range: &TextRange,
+        scope: &Scope<'_>,
+    ) -> Eval<()> {
+        if target.is_none() {
+            return Ok(());
+        }
+        let mut own = Value::Layer(Rc::clone(instance));
+        for part in name.text.split('.') {
+            own = match (&own, part.parse::<usize>()) {
+                (Value::List(items), Ok(index)) => items.get(index).cloned(),
+                (Value::Layer(layer), _) => layer.value(part),
+                _ => None,
+            }
+            .ok_or_else(|| {
+                let message =
+                    format!("`{}` is not a layer or parameter of {}", name.text, instance.module_name());
+                Problem::error("tied-to-nothing", name.span.clone(), message)
+            })?;
+        }
+        match (&own, &target) {
+            (Value::Param(own), Value::Param(target)) => self.tie_params(*own, *target, range, scope),
+            (Value::Layer(own), Value::Layer(target)) => self.tie_layers(own, target, range, scope),
+            _ => {
+                let message = format!("{} cannot share the tensors of {}", own.describe(), target.describe());
+                Err(scope.error("wrong-kind", range, message))
+            }
+        }
+    }
+
+    fn tie_layers(
+        &mut self,
+        own: &Rc<Instance>,
+        target: &Rc<Instance>,
+        range: &TextRange,
+        scope: &Scope<'_>,
+    ) -> Eval<()> {
+        let pairs: Vec<(Value, Value)> = {
+            let values = own.values.borrow();
+            values.iter().filter_map(|(name, value)| Some((value.clone(), target.value(name)?))).collect()
+        };
+        let mut tied = false;
+        for (own, target) in pairs {
+            match (own, target) {
+                (Value::Param(own), Value::Param(target)) => {
+                    self.tie_params(own, target, range, scope)?;
+                    tied = true;
+                }
+                (Value::Layer(own), Value::Layer(target)) => {
+                    self.tie_layers(&own, &target, range, scope)?;
+                    tied = true;
+                }
+                _ => {}
+            }
+        }
+        if tied {
+            return Ok(());
+        }
+        let message = format!("`{}` and `{}` have no tensor of the same name", own.path, target.path);
+        Err(scope.error("tied-to-nothing", range, message))
+    }
+
+    fn tie_params(
+        &mut self,
+        own: ParamId,
+        target: ParamId,
+        range: &TextRange,
+        scope: &Scope<'_>,
+    ) -> Eval<()> {
+        if own == target {
+            return Ok(());
+        }
+        let (a, b) = (&self.params[own.0], &self.params[target.0]);
+        if a.shape != b.shape {
+            let message =
+                format!("`{}` {:?} cannot share the tensor of `{}` {:?}", a.name, a.shape, b.name, b.shape);
+            return Err(scope.error("tied-shapes-differ", range, message));
+        }
+        self.params[own.0].tied_to = Some(target);
+        Ok(())
+    }
+
+    /// How a checkpoint may store a parameter.
+    fn stored(&mut self, instance: &Rc<Instance>, name: &Name, full: &str) -> Eval<Vec<Stored>> {
+        let module = Rc::clone(&instance.module);
+        let Some((_, parsed)) = module.stored.iter().find(|(entry, _)| entry.text == name.text) else {
+            return Ok(vec![Stored::Tensor(full.to_owned())]);
+        };
+        let scope = Scope::of(instance, &parsed.code, Mode::Stored);
+        let alternatives = match self.eval(&parsed.expr, &scope)? {
+            Value::List(items) => items.to_vec(),
+            other => vec![other],
+        };
+        let mut stored = Vec::with_capacity(alternatives.len());
+        for value in alternatives {
+            let Value::Stored(found) = value else {
+                let message = format!("`{}` is stored as {}", name.text, value.describe());
+                let problem = scope.error("wrong-kind", &parsed.expr.range, message);
+                return Err(problem.help("write `tensor(\"name\")`, or a function of such"));
+            };
+            stored.push((*found).clone());
+        }
+        Ok(stored)
+    }
+
+    /// Calls a function that says how something is stored; `None` if it is not one.
+    pub(super) fn call_stored(
+        &mut self,
+        name: &str,
+        arguments: &[Value],
+        range: &TextRange,
+        scope: &Scope<'_>,
+    ) -> Eval<Option<Value>> {
+        let whole = |value: &Value| {
+            value.as_const().and_then(|value| value.as_i64()).and_then(|value| usize::try_from(value).ok())
+        };
+        let wholes = |value: &Value| match value {
+            Value::List(items) => items.iter().map(whole).collect::<Option<Vec<usize>>>(),
+            _ => None,
+        };
+        let parts = |value: &Value| match value {
+            Value::List(items) => items
+                .iter()
+                .map(|item| match item {
+                    Value::Stored(stored) => Some((**stored).clone()),
+                    _ => None,
+                })
+                .collect::<Option<Vec<Stored>>>(),
+            _ => None,
+        };
+        let boxed = |stored: &Rc<Stored>| Box::new((**stored).clone());
+        let stored = match (name, arguments) {
+            ("tensor", [template]) => {
+                let Some(template) = template.as_const().and_then(|text| text.as_str().map(str::to_owned))
+                else {
+                    return Err(wrong_arguments(name, arguments, range, scope));
+                };
+                Some(Stored::Tensor(self.stored_name(&template, range, scope)?))
+            }
+            ("transpose", [Value::Stored(of), a, b]) => {
+                whole(a).zip(whole(b)).map(|(a, b)| Stored::Transpose(boxed(of), a, b))
+            }
+            ("concat", [items, axis]) => {
+                parts(items).zip(whole(axis)).map(|(items, axis)| Stored::Concat(items, axis))
+            }
+            ("stack", [items, axis]) => {
+                parts(items).zip(whole(axis)).map(|(items, axis)| Stored::Stack(items, axis))
+            }
+            ("stack", [items]) => parts(items).map(|items| Stored::Stack(items, 0)),
+            ("part", [Value::Stored(of), axis, start, length, total]) => {
+                match (whole(axis), whole(start), whole(length), whole(total)) {
+                    (Some(axis), Some(start), Some(length), Some(total))
+                        if start.saturating_add(length) <= total =>
+                    {
+                        Some(Stored::Part { of: boxed(of), axis, start, length, total })
+                    }
+                    _ => None,
+                }
+            }
+            ("reshape", [Value::Stored(of), shape]) => {
+                wholes(shape).map(|shape| Stored::Reshape(boxed(of), shape))
+            }
+            ("permute_rope", [Value::Stored(of), heads]) => {
+                whole(heads).map(|heads| Stored::PermuteRope(boxed(of), heads))
+            }
+            ("tensor" | "transpose" | "concat" | "stack" | "part" | "reshape" | "permute_rope", _) => None,
+            _ => return Ok(None),
+        };
+        match stored {
+            Some(stored) => Ok(Some(Value::Stored(Rc::new(stored)))),
+            None => Err(wrong_arguments(name, arguments, range, scope)),
+        }
+    }
+
+    /// The full name of a stored tensor: relative to the module unless it starts with `/`.
+    fn stored_name(&mut self, template: &str, range: &TextRange, scope: &Scope<'_>) -> Eval<String> {
+        let mut lookup = |name: &Arc<str>| {
+            let value = self.lookup(name, scope).ok().flatten()?.as_const()?;
+            Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        };
+        let filled = super::builtins::fill(template, scope, &mut lookup).map_err(|name| {
+            scope.error("unknown-name", range, format!("`{{{name}}}` is not a variable in scope"))
+        })?;
+        Ok(match filled.strip_prefix('/') {
+            Some(absolute) => absolute.to_owned(),
+            None => join(&scope.path(), &filled),
+        })
+    }
+
+    /// Builds whatever architecture a part of the config names.
+    pub(super) fn auto(&mut self, arguments: &[Value], range: &TextRange, scope: &Scope<'_>) -> Eval<Value> {
+        let (config, wanted) = match arguments {
+            [Value::Config(config)] => (config, None),
+            [Value::Config(config), wanted] => {
+                (config, wanted.as_const().and_then(|name| name.as_str().map(str::to_owned)))
+            }
+            _ => return Err(wrong_arguments("auto", arguments, range, scope)),
+        };
+        let text = |key: &str| config.json().get(key).and_then(|value| value.as_str()).map(str::to_owned);
+        let model_type = text("model_type").or_else(|| config.table_name().map(|name| name.text.clone()));
+        let named =
+            config.json().get("architectures").and_then(|list| list.get(0)?.as_str().map(str::to_owned));
+        let registry = self.registry;
+        let of_type = |architecture: &&Architecture| {
+            architecture.model_types.iter().any(|name| Some(&name.text) == model_type.as_ref())
+        };
+        let candidates: Vec<&Architecture> = registry.architectures.values().filter(of_type).collect();
+        let by_name =
+            |name: &Option<String>| candidates.iter().find(|a| Some(&a.name.text) == name.as_ref()).copied();
+        let by_task = || {
+            let of_task: Vec<_> =
+                candidates.iter().filter(|a| Some(&a.task.text) == wanted.as_ref()).collect();
+            if let [only] = of_task.as_slice() { Some(**only) } else { None }
+        };
+        let only = if let [only] = candidates.as_slice() { Some(*only) } else { None };
+        let found = by_name(&wanted).or_else(by_task).or_else(|| by_name(&named)).or(only);
+        let Some(architecture) = found else {
+            let model_type = model_type.unwrap_or_else(|| "no model_type".to_owned());
+            let message = format!("{} ({model_type}) does not say which architecture it is", config.name());
+            let names: Vec<&str> = candidates.iter().map(|a| a.name.text.as_str()).collect();
+            let help = if names.is_empty() {
+                format!("add an architecture with model-types = [\"{model_type}\"]")
+            } else {
+                format!("write `auto(…, \"NAME\")` with one of: {}", names.join(", "))
+            };
+            return Err(scope.error("unknown-architecture", range, message).help(help));
+        };
+        let module = self.module(&architecture.module.text, &architecture.module.span)?;
+        Ok(Value::Blueprint(Rc::new(Blueprint {
+            module,
+            arguments: Vec::new(),
+            config: Rc::clone(config),
+            replacements: Rc::default(),
+            span: scope.span(range),
+        })))
+    }
+
+    /// The root of a definition's tree.
+    pub(super) fn root(&mut self, architecture: &Architecture, config: Rc<Config>) -> Eval<Rc<Instance>> {
+        let module = self.module(&architecture.module.text, &architecture.module.span)?;
+        if let Some(required) = module.args.iter().find(|parameter| parameter.param.default.is_none()) {
+            let message = format!("the root module `{}` needs an argument", module.name.text);
+            return Err(Problem::error("missing-argument", required.code.span.clone(), message)
+                .help("give it a default, or read it from the config"));
+        }
+        let blueprint = Blueprint {
+            arguments: Vec::new(),
+            config,
+            replacements: Rc::default(),
+            span: architecture.name.span.clone(),
+            module: Rc::clone(&module),
+        };
+        let mut with_defaults = BTreeMap::new();
+        for parameter in &module.args {
+            if let Some(default) = &parameter.param.default {
+                let scope = Scope {
+                    code: &parameter.code,
+                    locals: BTreeMap::new(),
+                    instance: None,
+                    config: Rc::clone(&blueprint.config),
+                    mode: Mode::Numbers,
+                };
+                with_defaults.insert(Arc::clone(&parameter.param.name), self.eval(default, &scope)?);
+            }
+        }
+        self.realize(&Blueprint { arguments: with_defaults.into_iter().collect(), ..blueprint }, "")
+    }
+}

@@ -1,0 +1,147 @@
+//! Modules in use: parsed once, then built into a tree whose paths are the names of tensors.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::ast::{Expr, Param, Stmt};
+use super::config::Config;
+use super::parse;
+use super::value::{Eval, Value};
+use crate::diag::Span;
+use crate::registry::{Code, Entries, Module, Name};
+
+/// An expression with the code it was parsed from.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) code: Code,
+    pub(super) expr: Expr,
+}
+
+/// A parameter of a constructor or a method, with its code.
+#[derive(Debug)]
+pub(super) struct Parameter {
+    pub(super) code: Code,
+    pub(super) param: Param,
+}
+
+/// A way into a module.
+#[derive(Debug)]
+pub(super) struct ParsedMethod {
+    pub(super) inputs: Vec<Parameter>,
+    pub(super) body: Vec<Stmt>,
+    pub(super) code: Code,
+}
+
+/// Named expressions in the order written.
+pub(super) type ParsedEntries = Vec<(Name, Parsed)>;
+
+/// A module with everything it inherits, parsed.
+#[derive(Debug)]
+pub(super) struct ParsedModule {
+    pub(super) name: Name,
+    pub(super) replace: Vec<(Name, Name)>,
+    pub(super) args: Vec<Parameter>,
+    pub(super) lets: ParsedEntries,
+    pub(super) layers: ParsedEntries,
+    pub(super) params: ParsedEntries,
+    pub(super) buffers: ParsedEntries,
+    pub(super) tied: ParsedEntries,
+    pub(super) stored: ParsedEntries,
+    pub(super) types: ParsedEntries,
+    pub(super) methods: BTreeMap<String, ParsedMethod>,
+}
+
+impl ParsedModule {
+    pub(super) fn new(module: Module) -> Eval<Self> {
+        let entries = |entries: Entries<Code>| -> Eval<ParsedEntries> {
+            let parse =
+                |(name, code): (Name, Code)| Ok((name, Parsed { expr: parse::expression(&code)?, code }));
+            entries.into_iter().map(parse).collect()
+        };
+        let parameters = |codes: Vec<Code>| -> Eval<Vec<Parameter>> {
+            let parse = |code: Code| Ok(Parameter { param: parse::parameter(&code)?, code });
+            codes.into_iter().map(parse).collect()
+        };
+        let forward_inputs = module.inputs.unwrap_or_default();
+        let mut methods = BTreeMap::new();
+        for (name, method) in module.methods {
+            let inputs = if name.text == "forward" { forward_inputs.clone() } else { method.inputs };
+            let parsed = ParsedMethod {
+                inputs: parameters(inputs)?,
+                body: parse::body(&method.body)?,
+                code: method.body,
+            };
+            methods.insert(name.text, parsed);
+        }
+        Ok(Self {
+            name: module.name,
+            replace: module.replace,
+            args: parameters(module.args.unwrap_or_default())?,
+            lets: entries(module.lets)?,
+            layers: entries(module.layers)?,
+            params: entries(module.params)?,
+            buffers: entries(module.buffers)?,
+            tied: entries(module.tied)?,
+            stored: entries(module.stored)?,
+            types: entries(module.types)?,
+            methods,
+        })
+    }
+}
+
+/// The modules that stand for others below some point of the tree, innermost first.
+pub(super) type Replacements = Rc<Vec<Vec<(Name, Name)>>>;
+
+/// A layer as its constructor was called, without a place in the tree.
+#[derive(Debug)]
+pub(super) struct Blueprint {
+    pub(super) module: Rc<ParsedModule>,
+    pub(super) arguments: Vec<(Arc<str>, Value)>,
+    pub(super) config: Rc<Config>,
+    pub(super) replacements: Replacements,
+    pub(super) span: Span,
+}
+
+impl Blueprint {
+    pub(super) fn module_name(&self) -> &str {
+        &self.module.name.text
+    }
+}
+
+/// A layer in the tree.
+#[derive(Debug)]
+pub(super) struct Instance {
+    /// Its place: the prefix of its tensors' names.
+    pub(super) path: Arc<str>,
+    pub(super) module: Rc<ParsedModule>,
+    pub(super) config: Rc<Config>,
+    pub(super) replacements: Replacements,
+    /// Arguments, constants, layers and parameters, by name.
+    pub(super) values: RefCell<BTreeMap<Arc<str>, Value>>,
+}
+
+impl Instance {
+    pub(super) fn module_name(&self) -> &str {
+        &self.module.name.text
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<Value> {
+        self.values.borrow().get(name).cloned()
+    }
+
+    pub(super) fn set(&self, name: &str, value: Value) {
+        self.values.borrow_mut().insert(Arc::from(name), value);
+    }
+
+    /// The path of something below it.
+    pub(super) fn child(&self, name: &str) -> String {
+        join(&self.path, name)
+    }
+}
+
+/// A path one step deeper.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}

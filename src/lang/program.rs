@@ -1,0 +1,221 @@
+//! The entry points: a definition built against a config, and its ways in traced into plans.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::ast::{Expr, ExprKind};
+use super::config::{Config, Resolver};
+use super::instance::{Instance, Parameter};
+use super::tracer::{Block, Mode, Scope, Tracer, span_in};
+use super::value::{Eval, Value};
+use crate::diag::{Problem, Source, did_you_mean};
+use crate::ops::{Const, Dim, Kind, Slot, TensorType};
+use crate::plan::{Input, Param, Plan};
+use crate::registry::{Architecture, Code, Registry};
+
+/// A definition built against one config: its tensors are known, its methods can be traced.
+#[derive(Debug)]
+pub struct Program<'r> {
+    tracer: Tracer<'r>,
+    root: Rc<Instance>,
+    architecture: &'r Architecture,
+}
+
+impl<'r> Program<'r> {
+    /// Builds the tree of layers for a config.
+    ///
+    /// `source` is the text of the `config.json`, so that errors can point into it.
+    ///
+    /// # Errors
+    /// The first thing in the definition or the config that does not fit.
+    pub fn build(
+        registry: &'r Registry,
+        architecture: &'r Architecture,
+        config: &serde_json::Value,
+        source: Option<Arc<Source>>,
+    ) -> Result<Self, Problem> {
+        let mut tracer = Tracer::new(registry);
+        let table = match &architecture.config {
+            Some(name) => Some(tracer.table(name, None)?),
+            None => None,
+        };
+        let config = Config::new(String::new(), table, config.clone(), source);
+        let root = tracer.root(architecture, config)?;
+        Ok(Self { tracer, root, architecture })
+    }
+
+    /// Every tensor of the definition, in the order of its tree.
+    #[must_use]
+    pub fn params(&self) -> &[Param] {
+        &self.tracer.params
+    }
+
+    /// The architecture that was built.
+    #[must_use]
+    pub fn architecture(&self) -> &Architecture {
+        self.architecture
+    }
+
+    /// The names of the root's methods, `forward` among them.
+    #[must_use]
+    pub fn methods(&self) -> Vec<&str> {
+        self.root.module.methods.keys().map(String::as_str).collect()
+    }
+
+    /// The inputs of a method: each name, and whether it may be left out.
+    #[must_use]
+    pub fn inputs(&self, method: &str) -> Vec<(&str, bool)> {
+        let inputs =
+            self.root.module.methods.get(method).map(|method| method.inputs.as_slice()).unwrap_or_default();
+        inputs.iter().map(|input| (&*input.param.name, input.param.default.is_some())).collect()
+    }
+
+    /// The keys of the config that nothing has read so far, as dotted paths.
+    #[must_use]
+    pub fn unread_config_keys(&self) -> Vec<String> {
+        self.root.config.unread()
+    }
+
+    /// Traces a method of the root. An input with the default `None` is there only if `present` says so.
+    ///
+    /// # Errors
+    /// The first thing in the body that does not fit.
+    pub fn trace(&mut self, method: &str, present: &dyn Fn(&str) -> bool) -> Result<Plan, Problem> {
+        let root = Rc::clone(&self.root);
+        let Some(found) = root.module.methods.get(method) else {
+            let message = format!("`{}` has no method `{method}`", root.module_name());
+            let known = root.module.methods.keys().map(String::as_str);
+            return Err(Problem::error("unknown-method", root.module.name.span.clone(), message)
+                .maybe_help(did_you_mean(method, known)));
+        };
+        self.tracer.block = Some(Block::default());
+        let mut inputs = Vec::new();
+        let mut arguments = Vec::new();
+        for parameter in &found.inputs {
+            let name = &parameter.param.name;
+            let default = self.default(parameter)?;
+            if matches!(default, Some(Const::None)) && !present(name) {
+                arguments.push((Arc::clone(name), Value::NONE));
+                continue;
+            }
+            let ty = self.input_type(&root, parameter)?;
+            let slot = self.tracer.block().slot();
+            arguments.push((Arc::clone(name), Value::Tensor(slot, ty.clone())));
+            inputs.push(Input {
+                name: name.to_string(),
+                slot,
+                ty,
+                default: default.and_then(|value| value.as_f64()),
+            });
+        }
+        let value = self.tracer.run(&root, found, arguments)?;
+        let mut outputs = Vec::new();
+        self.outputs("", &value, &mut outputs);
+        if outputs.is_empty() {
+            let problem =
+                Problem::error("no-output", found.code.span.clone(), format!("`{method}` returns no tensor"));
+            return Err(problem.help("return a tensor, a tuple of tensors, or a dict of named tensors"));
+        }
+        let block = self.tracer.block.take().unwrap_or_default();
+        let mut plan = Plan {
+            method: method.to_owned(),
+            symbols: block.symbols,
+            inputs,
+            params: block.params.into_iter().map(|(id, (slot, ty))| (id, slot, ty)).collect(),
+            instrs: block.instrs,
+            outputs,
+            taps: block.taps,
+            constraints: block.constraints,
+            states: block.states,
+            slots: block.slots,
+        };
+        plan.prune();
+        Ok(plan)
+    }
+
+    fn default(&mut self, parameter: &Parameter) -> Eval<Option<Const>> {
+        let Some(default) = &parameter.param.default else { return Ok(None) };
+        match &default.kind {
+            ExprKind::Const(value @ (Const::None | Const::Int(_) | Const::Float(_))) => {
+                Ok(Some(value.clone()))
+            }
+            _ => {
+                let message = "the default of a root input is neither a number nor None".to_owned();
+                Err(Problem::error("wrong-kind", parameter.code.span.clone(), message))
+            }
+        }
+    }
+
+    /// The type of a root input: as its module says, or as inputs of that name usually are.
+    fn input_type(&mut self, root: &Rc<Instance>, parameter: &Parameter) -> Eval<TensorType> {
+        let name = &*parameter.param.name;
+        if let Some((_, parsed)) = root.module.types.iter().find(|(entry, _)| entry.text == name) {
+            return self.read_type(root, &parsed.code, &parsed.expr);
+        }
+        let registry = self.tracer.registry;
+        let Some(code) = registry.inputs.get(name) else {
+            let message = format!("the root input `{name}` has no type");
+            let known = registry.inputs.keys().map(String::as_str);
+            let help = did_you_mean(name, known)
+                .unwrap_or_else(|| format!("say what it is: types.{name} = \"float[batch, time]\""));
+            return Err(Problem::error("untyped-input", parameter.code.span.clone(), message).help(help));
+        };
+        let expr = super::parse::expression(code)?;
+        self.read_type(root, code, &expr)
+    }
+
+    fn read_type(&mut self, root: &Rc<Instance>, code: &Code, expr: &Expr) -> Eval<TensorType> {
+        let wrong = |expr: &Expr| {
+            let problem =
+                Problem::error("wrong-type", span_in(code, &expr.range), "not the type of a tensor");
+            problem.help("write `float[batch, time]`, `int[…]` or `bool[…]`")
+        };
+        let (kind, sizes): (&Expr, &[Expr]) = match &expr.kind {
+            ExprKind::Subscript(kind, sizes) => match &sizes.kind {
+                ExprKind::List(sizes) => (kind, sizes),
+                _ => (kind, std::slice::from_ref(&**sizes)),
+            },
+            _ => (expr, &[]),
+        };
+        let kind = match &kind.kind {
+            ExprKind::Name(name) => match &**name {
+                "float" => Kind::Float,
+                "int" => Kind::Int,
+                "bool" => Kind::Bool,
+                _ => return Err(wrong(expr)),
+            },
+            _ => return Err(wrong(expr)),
+        };
+        let scope = Scope::of(root, code, Mode::Types);
+        let mut shape: Vec<Dim> = Vec::with_capacity(sizes.len());
+        for size in sizes {
+            let value = self.tracer.eval(size, &scope)?;
+            shape.push(value.as_dim().ok_or_else(|| wrong(size))?);
+        }
+        Ok(TensorType { kind, shape })
+    }
+
+    /// Names the tensors of what a method returns.
+    fn outputs(&mut self, name: &str, value: &Value, outputs: &mut Vec<(String, Slot, TensorType)>) {
+        let join = |part: &str| super::instance::join(name, part);
+        let own = || if name.is_empty() { "output".to_owned() } else { name.to_owned() };
+        match value {
+            Value::Tensor(slot, ty) => outputs.push((own(), *slot, ty.clone())),
+            Value::Param(id) => {
+                let (slot, ty) = self.tracer.param_slot(*id);
+                outputs.push((own(), slot, ty));
+            }
+            Value::List(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.outputs(&join(&index.to_string()), item, outputs);
+                }
+            }
+            Value::Dict(entries) => {
+                for (key, item) in entries.iter() {
+                    self.outputs(&join(key), item, outputs);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The state of tracing, and what every part of it uses: scopes, limits, places.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::ast::TextRange;
+use super::config::{Config, Resolver};
+use super::instance::{Instance, ParsedModule};
+use super::value::{Eval, Value};
+use crate::diag::{Problem, Span};
+use crate::ops::{Dim, Slot, Symbol, TensorType};
+use crate::plan::{Constraint, Instr, Param, ParamId};
+use crate::registry::{Code, ConfigTable, Name, Registry};
+
+/// Steps of evaluation that one definition may take; the largest shipped one needs less than a twentieth.
+const MAX_STEPS: u64 = 20_000_000;
+
+/// Modules and methods may be nested this deep.
+pub(super) const MAX_DEPTH: usize = 48;
+
+/// The symbols that a type may name, beside config fields.
+pub(super) const SYMBOLS: &[&str] =
+    &["batch", "time", "source", "target", "height", "width", "frames", "samples", "images"];
+
+/// The program being written.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    pub(super) symbols: Vec<Symbol>,
+    pub(super) params: BTreeMap<ParamId, (Slot, TensorType)>,
+    pub(super) instrs: Vec<Instr>,
+    pub(super) constraints: Vec<Constraint>,
+    pub(super) taps: Vec<(String, Slot)>,
+    pub(super) states: usize,
+    pub(super) slots: usize,
+}
+
+impl Block {
+    pub(super) fn slot(&mut self) -> Slot {
+        self.slots += 1;
+        Slot(self.slots - 1)
+    }
+
+    /// The symbol of that name, new if need be.
+    pub(super) fn symbol(&mut self, name: &str) -> Dim {
+        let found = self.symbols.iter().find(|symbol| &*symbol.name == name).cloned();
+        Dim::symbol(found.unwrap_or_else(|| {
+            let symbol = Symbol { index: self.symbols.len(), name: Arc::from(name) };
+            self.symbols.push(symbol.clone());
+            symbol
+        }))
+    }
+}
+
+/// Traces one definition against one config.
+#[derive(Debug)]
+pub(super) struct Tracer<'r> {
+    pub(super) registry: &'r Registry,
+    modules: HashMap<String, Rc<ParsedModule>>,
+    pub(super) params: Vec<Param>,
+    pub(super) block: Option<Block>,
+    steps: u64,
+    pub(super) depth: usize,
+}
+
+/// What a name may mean in the code being evaluated.
+#[derive(Debug)]
+pub(super) struct Scope<'a> {
+    pub(super) code: &'a Code,
+    pub(super) locals: BTreeMap<Arc<str>, Value>,
+    pub(super) instance: Option<&'a Rc<Instance>>,
+    pub(super) config: Rc<Config>,
+    /// What beyond names and arithmetic the code may use.
+    pub(super) mode: Mode,
+}
+
+/// What a piece of code is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Numbers: lets, shapes, derived config fields.
+    Numbers,
+    /// Layers of a module: constructors are known.
+    Layers,
+    /// The type of an input: symbols are known.
+    Types,
+    /// How a checkpoint stores a parameter.
+    Stored,
+    /// A body: ops are known.
+    Body,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn of(instance: &'a Rc<Instance>, code: &'a Code, mode: Mode) -> Self {
+        Self {
+            code,
+            locals: BTreeMap::new(),
+            instance: Some(instance),
+            config: Rc::clone(&instance.config),
+            mode,
+        }
+    }
+
+    /// The path of the module that the code belongs to.
+    pub(super) fn path(&self) -> Arc<str> {
+        self.instance.map_or_else(|| Arc::from(""), |instance| Arc::clone(&instance.path))
+    }
+
+    pub(super) fn span(&self, range: &TextRange) -> Span {
+        span_in(self.code, range)
+    }
+
+    /// An error at some characters of the code, saying in which module it was met.
+    pub(super) fn error(&self, code: &'static str, range: &TextRange, message: impl Into<String>) -> Problem {
+        let problem = Problem::error(code, self.span(range), message);
+        match self.instance {
+            Some(instance) if !instance.path.is_empty() => {
+                problem.label(format!("in `{}`, a {}", instance.path, instance.module_name()))
+            }
+            Some(instance) => problem.label(format!("in {}", instance.module_name())),
+            None => problem,
+        }
+    }
+}
+
+/// The span of a range within a piece of code.
+pub(super) fn span_in(code: &Code, range: &TextRange) -> Span {
+    let start = code.span.range.start;
+    let end = (start + range.end as usize).min(code.span.range.end.max(start));
+    Span::new(&code.span.source, (start + range.start as usize).min(end)..end)
+}
+
+impl<'r> Tracer<'r> {
+    pub(super) fn new(registry: &'r Registry) -> Self {
+        Self { registry, modules: HashMap::new(), params: Vec::new(), block: None, steps: 0, depth: 0 }
+    }
+
+    /// The module of that name with everything it inherits, parsed once.
+    pub(super) fn module(&mut self, name: &str, asked_at: &Span) -> Eval<Rc<ParsedModule>> {
+        if let Some(module) = self.modules.get(name) {
+            return Ok(Rc::clone(module));
+        }
+        let module = Rc::new(ParsedModule::new(self.registry.module(name, asked_at)?)?);
+        self.modules.insert(name.to_owned(), Rc::clone(&module));
+        Ok(module)
+    }
+
+    /// Counts work, so that every definition ends.
+    pub(super) fn step(&mut self, cost: u64, at: impl FnOnce() -> Span) -> Eval<()> {
+        self.steps = self.steps.saturating_add(cost);
+        if self.steps <= MAX_STEPS {
+            return Ok(());
+        }
+        let message = format!("the definition takes more than {MAX_STEPS} steps for this config");
+        let problem = Problem::error("step-budget", at(), message);
+        Err(problem.help("look for a count in config.json that is far too large"))
+    }
+
+    /// Enters a module or a method, if the nesting allows.
+    pub(super) fn deeper<T>(&mut self, at: &Span, what: impl FnOnce(&mut Self) -> Eval<T>) -> Eval<T> {
+        if self.depth >= MAX_DEPTH {
+            let message = format!("modules nested more than {MAX_DEPTH} deep: does one contain itself?");
+            return Err(Problem::error("module-depth", at.clone(), message));
+        }
+        self.depth += 1;
+        let result = what(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// The program being written.
+    ///
+    /// # Panics
+    /// If there is none: bodies are only evaluated while a program is being written.
+    pub(super) fn block(&mut self) -> &mut Block {
+        self.block.as_mut().expect("bodies are evaluated only while a program is being written")
+    }
+
+    /// The place of a parameter in the program being written; tied ones share one.
+    pub(super) fn param_slot(&mut self, id: ParamId) -> (Slot, TensorType) {
+        let mut id = id;
+        while let Some(owner) = self.params[id.0].tied_to {
+            id = owner;
+        }
+        let ty = self.params[id.0].ty();
+        let block = self.block();
+        if let Some(found) = block.params.get(&id) {
+            return found.clone();
+        }
+        let slot = block.slot();
+        block.params.insert(id, (slot, ty.clone()));
+        (slot, ty)
+    }
+}
+
+impl Resolver for Tracer<'_> {
+    fn derive(&mut self, code: &Code, config: &Rc<Config>) -> Eval<Value> {
+        let expr = super::parse::expression(code)?;
+        let scope = Scope {
+            code,
+            locals: BTreeMap::new(),
+            instance: None,
+            config: Rc::clone(config),
+            mode: Mode::Numbers,
+        };
+        self.eval(&expr, &scope)
+    }
+
+    fn table(&mut self, name: &Name, model_type: Option<&str>) -> Eval<ConfigTable> {
+        // A part that names another registered model type is completed by that one's table.
+        if let Some(found) = model_type.and_then(|model_type| self.registry.configs.get(model_type)) {
+            return self.registry.config(&found.name);
+        }
+        self.registry.config(name)
+    }
+}
