@@ -13,6 +13,7 @@
 //! burn tensors live only in `ops`, `weights` and `model`; disk is read only in `facts`, `registry`,
 //! `weights` and `tokenizer`; only `cli` prints. No model is named in this crate: models are data.
 
+pub mod cli;
 pub mod diag;
 pub mod facts;
 pub mod lang;

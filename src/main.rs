@@ -1,3 +1,7 @@
 //! The `omni` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    omni::cli::run()
+}

@@ -1,0 +1,72 @@
+//! `omni plan`: the traced program of a model, without its weights.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{Global, Outcome, output};
+use crate::diag::{Problem, did_you_mean};
+use crate::facts;
+use crate::lang::Program;
+use crate::registry::{Architecture, Registry};
+
+/// Print the program that a model's definition becomes for its config, one instruction a line.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The model directory, or its config.json.
+    dir: PathBuf,
+    /// The way into the model.
+    #[arg(long, default_value = "forward")]
+    method: String,
+    /// Trace as this architecture, whatever the config says.
+    #[arg(long, value_name = "NAME")]
+    architecture: Option<String>,
+    /// Optional inputs that the caller would give.
+    #[arg(long, value_name = "INPUT")]
+    with: Vec<String>,
+    /// List the tensors that a checkpoint must hold instead.
+    #[arg(long)]
+    params: bool,
+}
+
+impl Plan {
+    pub(crate) fn run(&self, global: &Global) -> Outcome {
+        let registry = global.registry()?;
+        let facts = facts::read(&self.dir)?;
+        let config = facts.config().ok_or("the directory has no config.json")?;
+        let architecture = self.architecture(&registry, &config.value)?;
+        let source = Some(Arc::clone(&config.source));
+        let mut program = Program::build(&registry, architecture, &config.value, source)?;
+        if self.params {
+            let mut text = String::new();
+            for param in program.params() {
+                let _ = writeln!(text, "{} {:?} {}", param.name, param.shape, param.stored[0]);
+            }
+            output::print(&text);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let plan = program.trace(&self.method, &|input| self.with.iter().any(|name| name == input))?;
+        output::print(&plan.to_string());
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn architecture<'r>(
+        &self,
+        registry: &'r Registry,
+        config: &serde_json::Value,
+    ) -> Result<&'r Architecture, Problem> {
+        let named = |key: &str| config.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+        let first = config.get("architectures").and_then(|list| list.get(0)?.as_str().map(str::to_owned));
+        let name = self.architecture.clone().or(first).or_else(|| named("_class_name")).unwrap_or_default();
+        registry.architectures.get(&name).ok_or_else(|| {
+            Problem::unplaced(
+                "unknown-architecture",
+                format!("`{name}` is not an architecture of the registry"),
+            )
+            .maybe_help(did_you_mean(&name, registry.architectures.keys().map(String::as_str)))
+        })
+    }
+}
