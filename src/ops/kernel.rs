@@ -198,6 +198,15 @@ impl<'a> Context<'a> {
         self.cache.as_ref().map_or(0, |cache| cache.past)
     }
 
+    /// The number of positions run before this call along an axis of size `dim`; `None` where no generation
+    /// extends that axis, so that an op has nothing to keep.
+    #[must_use]
+    pub fn past_along(&self, dim: &Dim) -> Option<usize> {
+        let cache = self.cache.as_ref()?;
+        let grows = self.step.is_none_or(|step| dim.symbols().iter().any(|symbol| symbol.index == step));
+        grows.then_some(cache.past)
+    }
+
     /// The size for this call.
     ///
     /// # Errors

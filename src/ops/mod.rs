@@ -15,6 +15,7 @@ pub mod value;
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod compare;
 mod elementwise;
 mod function;
@@ -23,9 +24,13 @@ mod linear;
 mod norm;
 mod operand;
 mod order;
+mod positions;
 mod reduce;
+mod rope;
 mod softmax;
 
+#[cfg(test)]
+mod stepping;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -55,12 +60,15 @@ pub struct Op {
 const FAMILIES: &[&[Op]] = &[
     activation::OPS,
     arithmetic::OPS,
+    attention::OPS,
     compare::OPS,
     elementwise::OPS,
     linear::OPS,
     norm::OPS,
     order::OPS,
+    positions::OPS,
     reduce::OPS,
+    rope::OPS,
     softmax::OPS,
 ];
 

@@ -183,7 +183,7 @@ impl Setup {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "test ints are small")]
-fn to_value(kind: Kind, data: &[f32], shape: &[usize], device: &Device, grad: bool) -> Value {
+pub(super) fn to_value(kind: Kind, data: &[f32], shape: &[usize], device: &Device, grad: bool) -> Value {
     let shape = shape.to_vec();
     match kind {
         Kind::Float => {

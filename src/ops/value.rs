@@ -4,6 +4,7 @@
 //! [`Tensor`] and gives one back. Neither costs anything: a typed tensor is the primitive with its rank in
 //! the type.
 
+use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps, QTensorOps};
 use burn::tensor::{
     BoolDType, DType, FloatDType, Int, IntDType, Shape, Tensor, TensorData, TensorMetadata, TensorPrimitive,
@@ -122,6 +123,18 @@ impl Value {
             Self::Int(primitive) => B::int_into_float(primitive, dtype),
             Self::Bool(primitive) => B::bool_into_float(primitive, dtype),
         })
+    }
+
+    /// As floats of the given width that can take part in a graph of gradients where `device` records one.
+    ///
+    /// Integers and truth values never belong to a graph, so floats made from them must be let in.
+    #[must_use]
+    pub fn to_float_on(self, dtype: FloatDType, device: &Device) -> Self {
+        let outside = self.kind() != Kind::Float;
+        match (self.to_float(dtype), device) {
+            (Self::Float(primitive), Device::Autodiff(_)) if outside => Self::Float(B::from_inner(primitive)),
+            (value, _) => value,
+        }
     }
 
     /// As integers; floats are truncated towards zero.
