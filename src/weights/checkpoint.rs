@@ -10,16 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use pytorch_reader::PytorchReader;
-
-use super::dtype::{StoredDtype, byte_len};
-use super::error::{HeaderFault, IndexProblem, WeightsError};
-use super::header;
-use super::index::{Index, stays_inside};
+use super::dtype::StoredDtype;
+use super::error::WeightsError;
+use super::fault::IndexProblem;
+use super::file::{Entry, Opened, WeightFile, open_one};
+use super::index::Index;
+use super::inside::{resolve, stays_inside};
 use super::locate::{self, Found};
-use super::npz::{ArrayPlace, Npz, PackedArray};
 use super::resolve::Headers;
-use super::source::{Access, Data, Source, open_file};
+use super::source::{Access, Data};
 
 /// How to open a checkpoint.
 #[derive(Debug, Clone, Default)]
@@ -39,67 +38,6 @@ pub struct Checkpoint {
     index: Option<String>,
     remarks: Vec<String>,
 }
-
-/// One tensor of a checkpoint.
-#[derive(Debug)]
-pub struct Entry {
-    /// The type of its elements.
-    pub dtype: StoredDtype,
-    /// Its extents, outermost first; empty for a scalar.
-    pub shape: Vec<usize>,
-    /// Its bytes when read.
-    pub bytes: usize,
-    /// Which of [`Checkpoint::files`] holds it.
-    pub file: usize,
-    place: Place,
-}
-
-impl Entry {
-    /// Where its bytes lie in the file, unless they have to be unpacked.
-    #[must_use]
-    pub fn range(&self) -> Option<Range<u64>> {
-        match &self.place {
-            Place::Range(range) => Some(range.clone()),
-            Place::Torch(_) | Place::Packed(_) => None,
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Place {
-    Range(Range<u64>),
-    Torch(pytorch_reader::Tensor),
-    Packed(PackedArray),
-}
-
-/// One file of a checkpoint.
-#[derive(Debug)]
-pub struct WeightFile {
-    /// Its name, relative to [`Checkpoint::root`].
-    pub name: String,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// What its header says beside the tensors (`{"format": "pt"}`).
-    pub metadata: BTreeMap<String, String>,
-    contents: Contents,
-}
-
-impl WeightFile {
-    /// Whether this is a safetensors file, so that saving can keep its name.
-    pub(crate) fn is_safetensors(&self) -> bool {
-        matches!(self.contents, Contents::Safetensors(_))
-    }
-}
-
-#[derive(Debug)]
-enum Contents {
-    Safetensors(Source),
-    Torch,
-    Npz(Source, Npz),
-}
-
-/// A file with its tensors, before they join the others.
-type Opened = (WeightFile, Vec<(String, Entry)>);
 
 impl Checkpoint {
     /// Opens a directory of weights or a single weight file, mapped into memory.
@@ -125,15 +63,8 @@ impl Checkpoint {
             return Self::of_directory(path, found, options.access);
         }
         let (root, name) = split(path);
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            let found = Found {
-                files: Vec::new(),
-                index: Some(name),
-                remarks: Vec::new(),
-            };
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let found = Found { files: Vec::new(), index: Some(name), remarks: Vec::new() };
             return Self::of_directory(&root, found, options.access);
         }
         let opened = open_one(path, name, options.access)?;
@@ -146,7 +77,7 @@ impl Checkpoint {
         }
         let mut opened = Vec::new();
         for name in found.files {
-            let path = locate::resolve(root, &name)?;
+            let path = resolve(root, &name)?;
             opened.push(open_one(&path, name, access)?);
         }
         Self::of_files(root.to_owned(), opened, None, found.remarks)
@@ -159,22 +90,17 @@ impl Checkpoint {
         access: Access,
     ) -> Result<Self, WeightsError> {
         let index_path = root.join(&name);
-        let index = Index::read(&locate::resolve(root, &name)?)?;
+        let index = Index::read(&resolve(root, &name)?)?;
         let mut problems = Vec::new();
         let mut opened = Vec::new();
         for (shard, tensors) in index.shards() {
             if !stays_inside(shard) {
-                problems.push(IndexProblem::Outside {
-                    shard: shard.to_owned(),
-                });
+                problems.push(IndexProblem::Outside { shard: shard.to_owned() });
             } else if root.join(shard).symlink_metadata().is_err() {
-                problems.push(IndexProblem::MissingShard {
-                    shard: shard.to_owned(),
-                    tensors,
-                });
+                problems.push(IndexProblem::MissingShard { shard: shard.to_owned(), tensors });
             } else {
-                let shard_file = locate::resolve(root, shard)
-                    .and_then(|path| open_one(&path, shard.to_owned(), access));
+                let shard_file =
+                    resolve(root, shard).and_then(|path| open_one(&path, shard.to_owned(), access));
                 match shard_file {
                     Ok(file) => opened.push(file),
                     Err(error) => problems.push(IndexProblem::Shard(Box::new(error))),
@@ -184,18 +110,12 @@ impl Checkpoint {
         let held: BTreeMap<&str, BTreeSet<&str>> = opened
             .iter()
             .map(|(file, tensors)| {
-                (
-                    file.name.as_str(),
-                    tensors.iter().map(|(name, _)| name.as_str()).collect(),
-                )
+                (file.name.as_str(), tensors.iter().map(|(name, _)| name.as_str()).collect())
             })
             .collect();
         problems.extend(index.compare(&held));
         if !problems.is_empty() {
-            return Err(WeightsError::Index {
-                file: index_path,
-                problems,
-            });
+            return Err(WeightsError::Index { file: index_path, problems });
         }
         remarks.extend(strays(root, &name, &held));
         Self::of_files(root.to_owned(), opened, Some(name), remarks)
@@ -226,18 +146,9 @@ impl Checkpoint {
             files.push(file);
         }
         if problems.is_empty() {
-            Ok(Self {
-                root,
-                files,
-                entries,
-                index,
-                remarks,
-            })
+            Ok(Self { root, files, entries, index, remarks })
         } else {
-            Err(WeightsError::Index {
-                file: root,
-                problems,
-            })
+            Err(WeightsError::Index { file: root, problems })
         }
     }
 
@@ -268,9 +179,7 @@ impl Checkpoint {
     /// All tensors, sorted by name.
     #[must_use]
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = (&str, &Entry)> {
-        self.entries
-            .iter()
-            .map(|(name, entry)| (name.as_str(), entry))
+        self.entries.iter().map(|(name, entry)| (name.as_str(), entry))
     }
 
     /// One tensor.
@@ -304,23 +213,15 @@ impl Checkpoint {
     /// If there is no such tensor, or its file cannot be read.
     pub fn bytes(&self, name: &str) -> Result<Cow<'_, [u8]>, WeightsError> {
         let entry = self.entry(name)?;
-        Ok(match self.part(name, 0..entry.bytes)? {
-            Data::Owned(bytes) => Cow::Owned(bytes),
-            Data::Mapped(bytes) => match &self.files[entry.file].contents {
-                // The same bytes, borrowed from the checkpoint rather than counted.
-                Contents::Safetensors(source) | Contents::Npz(source, _) => {
-                    let borrowed = entry.range().and_then(|range| source.borrow(range));
-                    borrowed.map_or_else(|| Cow::Owned(bytes.to_vec()), Cow::Borrowed)
-                }
-                Contents::Torch => Cow::Owned(bytes.to_vec()),
-            },
-        })
+        let file = &self.files[entry.file];
+        if let Some(bytes) = file.borrow(entry) {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        Ok(Cow::Owned(file.part(entry, 0..entry.bytes)?.to_vec()))
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, WeightsError> {
-        self.get(name).ok_or_else(|| WeightsError::Absent {
-            name: name.to_owned(),
-        })
+        self.get(name).ok_or_else(|| WeightsError::Absent { name: name.to_owned() })
     }
 
     /// Whether parts of this tensor are read at no more cost than their own size.
@@ -330,226 +231,42 @@ impl Checkpoint {
 
     /// Whether this tensor's bytes are mapped, so that reading them takes no memory.
     pub(crate) fn is_mapped(&self, name: &str) -> bool {
-        self.get(name)
-            .is_some_and(|entry| match &self.files[entry.file].contents {
-                Contents::Safetensors(source) | Contents::Npz(source, _) => {
-                    source.is_mapped() && entry.range().is_some()
-                }
-                Contents::Torch => false,
-            })
+        self.get(name).is_some_and(|entry| self.files[entry.file].borrow(entry).is_some())
     }
 
     /// A part of a tensor's bytes.
     pub(crate) fn part(&self, name: &str, part: Range<usize>) -> Result<Data, WeightsError> {
         let entry = self.entry(name)?;
-        let file = &self.files[entry.file];
-        match (&entry.place, &file.contents) {
-            (Place::Range(range), Contents::Safetensors(source) | Contents::Npz(source, _)) => {
-                source.range(range.start + part.start as u64..range.start + part.end as u64)
-            }
-            (Place::Packed(array), Contents::Npz(_, npz)) => {
-                Ok(Data::Owned(npz.read(array)?).part(part))
-            }
-            (Place::Torch(tensor), _) => {
-                let path = self.root.join(&file.name);
-                let bytes = tensor.read().map_err(WeightsError::io(&path))?;
-                Ok(Data::Owned(bytes).part(part))
-            }
-            _ => unreachable!("a place is made together with the contents it points into"),
-        }
+        self.files[entry.file].part(entry, part)
     }
 }
 
 impl Headers for Checkpoint {
     fn header(&self, name: &str) -> Option<(StoredDtype, &[usize])> {
-        self.get(name)
-            .map(|entry| (entry.dtype, entry.shape.as_slice()))
+        self.get(name).map(|entry| (entry.dtype, entry.shape.as_slice()))
     }
 }
 
 fn split(path: &Path) -> (PathBuf, String) {
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let root = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let root = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     (root.unwrap_or(Path::new(".")).to_owned(), name)
 }
 
 /// Files beside an index that look like weights of its kind and that it does not name.
 fn strays(root: &Path, index: &str, held: &BTreeMap<&str, BTreeSet<&str>>) -> Option<String> {
-    let extension = if index.contains(".safetensors") {
-        "safetensors"
-    } else {
-        "bin"
-    };
+    let extension = if index.contains(".safetensors") { "safetensors" } else { "bin" };
     let stem = index.split('.').next().unwrap_or(index);
     let mut names: Vec<String> = std::fs::read_dir(root)
         .ok()?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| {
             let shard = locate::shard_number(name, stem, extension).is_some();
-            let single = name
-                .strip_prefix(stem)
-                .and_then(|rest| rest.strip_prefix('.'));
+            let single = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('.'));
             (shard || single == Some(extension)) && !held.contains_key(name.as_str())
         })
         .collect();
     names.sort();
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     (!names.is_empty()).then(|| format!("`{index}` does not name {}: not read", quoted.join(", ")))
-}
-
-/// Opens a single file as what its name says, or, failing that, its first bytes.
-fn open_one(path: &Path, name: String, access: Access) -> Result<Opened, WeightsError> {
-    let (mut file, bytes) = open_file(path)?;
-    let kind = Kind::of(&name, &mut file).map_err(WeightsError::io(path))?;
-    match kind {
-        Kind::Safetensors => open_safetensors(path, name, file, bytes, access),
-        Kind::Torch => open_torch(path, name, bytes),
-        Kind::Npz => open_npz(path, name, file, bytes, access),
-    }
-}
-
-enum Kind {
-    Safetensors,
-    Torch,
-    Npz,
-}
-
-impl Kind {
-    fn of(name: &str, file: &mut std::fs::File) -> std::io::Result<Self> {
-        use std::io::{Read, Seek};
-        match Path::new(name)
-            .extension()
-            .and_then(|extension| extension.to_str())
-        {
-            Some("safetensors") => return Ok(Self::Safetensors),
-            Some("npz") => return Ok(Self::Npz),
-            Some("bin" | "pt" | "pth" | "ckpt") => return Ok(Self::Torch),
-            _ => {}
-        }
-        let mut begin = [0_u8; 2];
-        let read = file.read(&mut begin)?;
-        file.rewind()?;
-        let pickle = matches!(begin, [b'P', b'K'] | [0x80, _]);
-        Ok(if pickle && read == 2 {
-            Self::Torch
-        } else {
-            Self::Safetensors
-        })
-    }
-}
-
-fn open_safetensors(
-    path: &Path,
-    name: String,
-    mut file: std::fs::File,
-    bytes: u64,
-    access: Access,
-) -> Result<Opened, WeightsError> {
-    let header = header::read(path, &mut file, bytes)?;
-    let mut tensors = Vec::with_capacity(header.tensors.len());
-    for tensor in header.tensors {
-        let len = usize::try_from(tensor.range.end - tensor.range.start).map_err(|_| {
-            let fault = HeaderFault::Trailing { bytes };
-            WeightsError::Header {
-                file: path.to_owned(),
-                fault,
-            }
-        })?;
-        let place = Place::Range(tensor.range);
-        let entry = Entry {
-            dtype: tensor.dtype,
-            shape: tensor.shape,
-            bytes: len,
-            file: 0,
-            place,
-        };
-        tensors.push((tensor.name, entry));
-    }
-    let contents = Contents::Safetensors(Source::open(path, file, access)?);
-    Ok((
-        WeightFile {
-            name,
-            bytes,
-            metadata: header.metadata,
-            contents,
-        },
-        tensors,
-    ))
-}
-
-fn open_torch(path: &Path, name: String, bytes: u64) -> Result<Opened, WeightsError> {
-    let broken = |source| WeightsError::Pickle {
-        file: path.to_owned(),
-        source,
-    };
-    let reader = PytorchReader::new(path).map_err(broken)?;
-    let mut tensors: Vec<(String, Entry)> = reader
-        .into_tensors()
-        .into_iter()
-        .map(|(tensor_name, tensor)| {
-            let entry = Entry {
-                dtype: StoredDtype::of_torch(tensor.dtype()),
-                shape: tensor.shape().to_vec(),
-                bytes: tensor.byte_len(),
-                file: 0,
-                place: Place::Torch(tensor),
-            };
-            (tensor_name, entry)
-        })
-        .collect();
-    tensors.sort_by(|left, right| left.0.cmp(&right.0));
-    let file = WeightFile {
-        name,
-        bytes,
-        metadata: BTreeMap::new(),
-        contents: Contents::Torch,
-    };
-    Ok((file, tensors))
-}
-
-fn open_npz(
-    path: &Path,
-    name: String,
-    file: std::fs::File,
-    bytes: u64,
-    access: Access,
-) -> Result<Opened, WeightsError> {
-    let again = file.try_clone().map_err(WeightsError::io(path))?;
-    let (npz, arrays) = Npz::open(path, file, bytes)?;
-    let mut tensors = Vec::with_capacity(arrays.len());
-    for array in arrays {
-        let len = byte_len(array.dtype, &array.shape)
-            .ok_or_else(|| WeightsError::conversion(&array.name, "its size overflows"))?;
-        let place = match array.place {
-            ArrayPlace::Range(range) => Place::Range(range),
-            ArrayPlace::Entry(packed) => Place::Packed(packed),
-        };
-        let entry = Entry {
-            dtype: array.dtype,
-            shape: array.shape,
-            bytes: len,
-            file: 0,
-            place,
-        };
-        tensors.push((array.name, entry));
-    }
-    // A cloned handle shares its position, so that reading needs one of its own.
-    let source = match access {
-        Access::Map => Source::open(path, again, access)?,
-        Access::Read => Source::open(path, open_file(path)?.0, access)?,
-    };
-    let contents = Contents::Npz(source, npz);
-    Ok((
-        WeightFile {
-            name,
-            bytes,
-            metadata: BTreeMap::new(),
-            contents,
-        },
-        tensors,
-    ))
 }

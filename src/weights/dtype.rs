@@ -92,10 +92,7 @@ impl StoredDtype {
     /// Whether the elements are floating point numbers that convert to and from each other.
     #[must_use]
     pub fn is_float(self) -> bool {
-        matches!(
-            self,
-            Self::F64 | Self::F32 | Self::F16 | Self::BF16 | Self::F8E4M3 | Self::F8E5M2
-        )
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16 | Self::F8E4M3 | Self::F8E5M2)
     }
 
     /// The burn dtype that holds these elements bit for bit, or `None` where burn has none.
@@ -251,9 +248,7 @@ pub(crate) fn byte_len(dtype: StoredDtype, shape: &[usize]) -> Option<usize> {
 
 /// The elements of a tensor, or `None` where they overflow.
 pub(crate) fn elements(shape: &[usize]) -> Option<usize> {
-    shape
-        .iter()
-        .try_fold(1_usize, |all, &extent| all.checked_mul(extent))
+    shape.iter().try_fold(1_usize, |all, &extent| all.checked_mul(extent))
 }
 
 #[cfg(test)]
@@ -262,21 +257,11 @@ mod tests {
 
     #[test]
     fn runtime_dtypes_come_back() {
-        for dtype in [
-            StoredDtype::F64,
-            StoredDtype::BF16,
-            StoredDtype::I16,
-            StoredDtype::U32,
-            StoredDtype::Bool,
-        ] {
-            assert_eq!(
-                dtype.runtime().and_then(StoredDtype::of_runtime),
-                Some(dtype)
-            );
-            assert_eq!(
-                StoredDtype::of_safetensors(dtype.safetensors()),
-                Some(dtype)
-            );
+        for dtype in
+            [StoredDtype::F64, StoredDtype::BF16, StoredDtype::I16, StoredDtype::U32, StoredDtype::Bool]
+        {
+            assert_eq!(dtype.runtime().and_then(StoredDtype::of_runtime), Some(dtype));
+            assert_eq!(StoredDtype::of_safetensors(dtype.safetensors()), Some(dtype));
         }
         assert_eq!(StoredDtype::F8E4M3.runtime(), None);
     }
@@ -285,11 +270,7 @@ mod tests {
     fn sizes_that_overflow_are_none() {
         assert_eq!(byte_len(StoredDtype::F32, &[usize::MAX, 2]), None);
         assert_eq!(byte_len(StoredDtype::F32, &[usize::MAX / 8]), None);
-        assert_eq!(
-            byte_len(StoredDtype::F4, &[3]),
-            None,
-            "half a byte is left over"
-        );
+        assert_eq!(byte_len(StoredDtype::F4, &[3]), None, "half a byte is left over");
         assert_eq!(byte_len(StoredDtype::F4, &[4]), Some(2));
         assert_eq!(byte_len(StoredDtype::F32, &[]), Some(4));
     }

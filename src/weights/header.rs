@@ -18,7 +18,8 @@ use safetensors::tensor::TensorInfo;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::dtype::{StoredDtype, byte_len};
-use super::error::{HeaderFault, WeightsError};
+use super::error::WeightsError;
+use super::fault::HeaderFault;
 
 /// The format's own limit on a header, in bytes.
 pub(crate) const MAX_HEADER: u64 = 100_000_000;
@@ -45,44 +46,26 @@ pub(crate) struct HeaderTensor {
 }
 
 /// Reads the header at the beginning of `reader`, whose file has `file_len` bytes.
-pub(crate) fn read(
-    path: &Path,
-    reader: &mut impl Read,
-    file_len: u64,
-) -> Result<Header, WeightsError> {
-    let fault = |fault| WeightsError::Header {
-        file: path.to_owned(),
-        fault,
-    };
+pub(crate) fn read(path: &Path, reader: &mut impl Read, file_len: u64) -> Result<Header, WeightsError> {
+    let fault = |fault| WeightsError::Header { file: path.to_owned(), fault };
     if file_len < LENGTH_BYTES {
         return Err(fault(HeaderFault::TooShort { found: file_len }));
     }
     let mut length = [0_u8; 8];
-    reader
-        .read_exact(&mut length)
-        .map_err(WeightsError::io(path))?;
+    reader.read_exact(&mut length).map_err(WeightsError::io(path))?;
     let claimed = u64::from_le_bytes(length);
     if claimed > MAX_HEADER || claimed > file_len - LENGTH_BYTES {
-        return Err(fault(HeaderFault::Length {
-            claimed,
-            found: file_len,
-        }));
+        return Err(fault(HeaderFault::Length { claimed, found: file_len }));
     }
     let capacity = usize::try_from(claimed).unwrap_or(usize::MAX);
     let mut json = vec![0_u8; capacity];
-    reader
-        .read_exact(&mut json)
-        .map_err(WeightsError::io(path))?;
-    let raw: RawHeader = serde_json::from_slice(&json)
-        .map_err(|error| fault(HeaderFault::Json(error.to_string())))?;
+    reader.read_exact(&mut json).map_err(WeightsError::io(path))?;
+    let raw: RawHeader =
+        serde_json::from_slice(&json).map_err(|error| fault(HeaderFault::Json(error.to_string())))?;
     let data_start = LENGTH_BYTES + claimed;
     let (header, end) = check(raw, data_start).map_err(fault)?;
     match file_len {
-        found if found < end => Err(WeightsError::Truncated {
-            file: path.to_owned(),
-            expected: end,
-            found,
-        }),
+        found if found < end => Err(WeightsError::Truncated { file: path.to_owned(), expected: end, found }),
         found if found > end => Err(fault(HeaderFault::Trailing { bytes: found - end })),
         _ => Ok(header),
     }
@@ -102,8 +85,8 @@ fn check(raw: RawHeader, data_start: u64) -> Result<(Header, u64), HeaderFault> 
     let mut tensors: Vec<HeaderTensor> = Vec::with_capacity(sorted.len());
     let mut cursor = data_start;
     for (name, info) in sorted {
-        let dtype = StoredDtype::of_safetensors(info.dtype)
-            .ok_or_else(|| HeaderFault::Dtype(name.clone()))?;
+        let dtype =
+            StoredDtype::of_safetensors(info.dtype).ok_or_else(|| HeaderFault::Dtype(name.clone()))?;
         let (start, end) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
         let expected = byte_len(dtype, &info.shape).map(|bytes| bytes as u64);
         let found = i128::from(end) - i128::from(start);
@@ -112,44 +95,19 @@ fn check(raw: RawHeader, data_start: u64) -> Result<(Header, u64), HeaderFault> 
             .and_then(|bytes| Some((start.checked_add(data_start)?, bytes)))
             .and_then(|(start, bytes)| Some(start..start.checked_add(bytes)?));
         let Some(range) = absolute else {
-            return Err(HeaderFault::Size {
-                name,
-                dtype,
-                shape: info.shape,
-                expected,
-                found,
-            });
+            return Err(HeaderFault::Size { name, dtype, shape: info.shape, expected, found });
         };
         if range.start < cursor {
-            let first = tensors
-                .last()
-                .map_or_else(String::new, |before| before.name.clone());
-            return Err(HeaderFault::Overlap {
-                first,
-                second: name,
-            });
+            let first = tensors.last().map_or_else(String::new, |before| before.name.clone());
+            return Err(HeaderFault::Overlap { first, second: name });
         }
         if range.start > cursor {
-            return Err(HeaderFault::Gap {
-                name,
-                bytes: range.start - cursor,
-            });
+            return Err(HeaderFault::Gap { name, bytes: range.start - cursor });
         }
         cursor = range.end;
-        tensors.push(HeaderTensor {
-            name,
-            dtype,
-            shape: info.shape,
-            range,
-        });
+        tensors.push(HeaderTensor { name, dtype, shape: info.shape, range });
     }
-    Ok((
-        Header {
-            metadata: raw.metadata,
-            tensors,
-        },
-        cursor,
-    ))
+    Ok((Header { metadata: raw.metadata, tensors }, cursor))
 }
 
 /// The header as written, names that occur twice included.
@@ -205,11 +163,7 @@ mod tests {
     }
 
     fn parse(bytes: &[u8]) -> Result<Header, WeightsError> {
-        read(
-            Path::new("m.safetensors"),
-            &mut &bytes[..],
-            bytes.len() as u64,
-        )
+        read(Path::new("m.safetensors"), &mut &bytes[..], bytes.len() as u64)
     }
 
     fn fault_of(bytes: &[u8]) -> HeaderFault {
@@ -234,67 +188,29 @@ mod tests {
         assert_eq!(fault_of(&[1, 2, 3]), HeaderFault::TooShort { found: 3 });
         let mut long = file("{}", 0);
         long[0] = 200;
-        assert_eq!(
-            fault_of(&long),
-            HeaderFault::Length {
-                claimed: 200,
-                found: 10
-            }
-        );
-        assert_eq!(
-            fault_of(&u64::MAX.to_le_bytes()),
-            HeaderFault::Length {
-                claimed: u64::MAX,
-                found: 8
-            }
-        );
+        assert_eq!(fault_of(&long), HeaderFault::Length { claimed: 200, found: 10 });
+        assert_eq!(fault_of(&u64::MAX.to_le_bytes()), HeaderFault::Length { claimed: u64::MAX, found: 8 });
         assert!(matches!(fault_of(&file("[1]", 0)), HeaderFault::Json(_)));
         assert!(matches!(fault_of(&file("\u{0}", 0)), HeaderFault::Json(_)));
         let twice = TWO.replace("\"b\"", "\"a\"");
-        assert_eq!(
-            fault_of(&file(&twice, 11)),
-            HeaderFault::Duplicate("a".into())
-        );
+        assert_eq!(fault_of(&file(&twice, 11)), HeaderFault::Duplicate("a".into()));
         let overlap = TWO.replace("[8,11]", "[4,7]");
         assert_eq!(
             fault_of(&file(&overlap, 11)),
-            HeaderFault::Overlap {
-                first: "a".into(),
-                second: "b".into()
-            }
+            HeaderFault::Overlap { first: "a".into(), second: "b".into() }
         );
         let gap = TWO.replace("[8,11]", "[10,13]");
-        assert_eq!(
-            fault_of(&file(&gap, 13)),
-            HeaderFault::Gap {
-                name: "b".into(),
-                bytes: 2
-            }
-        );
+        assert_eq!(fault_of(&file(&gap, 13)), HeaderFault::Gap { name: "b".into(), bytes: 2 });
         let size = TWO.replace("[3]", "[4]");
-        assert!(matches!(
-            fault_of(&file(&size, 11)),
-            HeaderFault::Size { found: 3, .. }
-        ));
+        assert!(matches!(fault_of(&file(&size, 11)), HeaderFault::Size { found: 3, .. }));
         let backwards = TWO.replace("[8,11]", "[11,8]");
-        assert!(matches!(
-            fault_of(&file(&backwards, 11)),
-            HeaderFault::Size { found: -3, .. }
-        ));
+        assert!(matches!(fault_of(&file(&backwards, 11)), HeaderFault::Size { found: -3, .. }));
         let huge = TWO.replace("[3]", "[18446744073709551615,3]");
-        assert!(matches!(
-            fault_of(&file(&huge, 11)),
-            HeaderFault::Size { expected: None, .. }
-        ));
+        assert!(matches!(fault_of(&file(&huge, 11)), HeaderFault::Size { expected: None, .. }));
         assert_eq!(fault_of(&file(TWO, 13)), HeaderFault::Trailing { bytes: 2 });
         let dtype = TWO.replace("U8", "U9");
-        let HeaderFault::Json(message) = fault_of(&file(&dtype, 11)) else {
-            panic!("not json")
-        };
-        assert!(
-            message.contains("tensor `b`") && message.contains("U9"),
-            "{message}"
-        );
+        let HeaderFault::Json(message) = fault_of(&file(&dtype, 11)) else { panic!("not json") };
+        assert!(message.contains("tensor `b`") && message.contains("U9"), "{message}");
     }
 
     #[test]

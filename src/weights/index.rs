@@ -6,11 +6,12 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::error::{IndexProblem, WeightsError};
+use super::error::WeightsError;
+use super::fault::IndexProblem;
 use super::header::MAX_HEADER;
 use super::source::open_file;
 
@@ -32,16 +33,11 @@ impl Index {
         };
         let (file, len) = open_file(path)?;
         if len > MAX_HEADER {
-            return Err(unreadable(format!(
-                "it has {len} bytes, at most {MAX_HEADER} are read"
-            )));
+            return Err(unreadable(format!("it has {len} bytes, at most {MAX_HEADER} are read")));
         }
         let mut json = Vec::new();
-        file.take(MAX_HEADER)
-            .read_to_end(&mut json)
-            .map_err(WeightsError::io(path))?;
-        let raw: RawIndex =
-            serde_json::from_slice(&json).map_err(|error| unreadable(error.to_string()))?;
+        file.take(MAX_HEADER).read_to_end(&mut json).map_err(WeightsError::io(path))?;
+        let raw: RawIndex = serde_json::from_slice(&json).map_err(|error| unreadable(error.to_string()))?;
         let mut index = Self::default();
         for (tensor, shard) in raw.weight_map.0 {
             match index.weight_map.entry(tensor) {
@@ -65,18 +61,10 @@ impl Index {
 
     /// Compares the index with what the readable shards hold.
     pub(crate) fn compare(&self, held: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<IndexProblem> {
-        let mut problems: Vec<IndexProblem> = self
-            .twice
-            .iter()
-            .map(|tensor| IndexProblem::NamedTwice {
-                tensor: tensor.clone(),
-            })
-            .collect();
+        let mut problems: Vec<IndexProblem> =
+            self.twice.iter().map(|tensor| IndexProblem::NamedTwice { tensor: tensor.clone() }).collect();
         for (tensor, shard) in &self.weight_map {
-            if held
-                .get(shard.as_str())
-                .is_some_and(|names| !names.contains(tensor.as_str()))
-            {
+            if held.get(shard.as_str()).is_some_and(|names| !names.contains(tensor.as_str())) {
                 let instead = held
                     .iter()
                     .find(|(_, names)| names.contains(tensor.as_str()))
@@ -106,24 +94,14 @@ impl Index {
             let (tensor, shard) = (tensor.to_owned(), shard.to_owned());
             return Some(IndexProblem::NotInIndex { tensor, shard });
         };
-        let there_too = named != shard
-            && held
-                .get(named.as_str())
-                .is_some_and(|names| names.contains(tensor));
+        let there_too =
+            named != shard && held.get(named.as_str()).is_some_and(|names| names.contains(tensor));
         there_too.then(|| IndexProblem::Duplicate {
             tensor: tensor.to_owned(),
             shard: named.clone(),
             other: shard.to_owned(),
         })
     }
-}
-
-/// Whether a path of an index stays below the index's directory, as text.
-pub(crate) fn stays_inside(shard: &str) -> bool {
-    let mut components = Path::new(shard).components().peekable();
-    components.peek().is_some()
-        && components.all(|component| matches!(component, Component::Normal(_)))
-        && !shard.contains('\\')
 }
 
 #[derive(serde::Deserialize)]
@@ -155,20 +133,5 @@ impl<'de> Visitor<'de> for PairsVisitor {
             pairs.push(pair);
         }
         Ok(Pairs(pairs))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_that_leave_are_told_from_those_that_stay() {
-        for inside in ["model-1.safetensors", "sub/model-1.safetensors"] {
-            assert!(stays_inside(inside), "{inside}");
-        }
-        for outside in ["", "../x", "/etc/passwd", "a/../../x", "..\\x", "."] {
-            assert!(!stays_inside(outside), "{outside}");
-        }
     }
 }

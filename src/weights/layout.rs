@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::checkpoint::Checkpoint;
 use super::dtype::{StoredDtype, byte_len};
-use super::resolve::Headers;
+use super::file::WeightFile;
 
 /// The name under which weights of another format are saved.
 const DEFAULT_NAME: &str = "model.safetensors";
@@ -48,10 +48,7 @@ impl TensorLayout {
 
 impl Layout {
     pub(crate) fn of(checkpoint: &Checkpoint, used: &BTreeSet<&str>) -> Self {
-        let as_read = checkpoint
-            .files()
-            .iter()
-            .all(super::checkpoint::WeightFile::is_safetensors);
+        let as_read = checkpoint.files().iter().all(WeightFile::is_safetensors);
         let mut files: Vec<FileLayout> = checkpoint
             .files()
             .iter()
@@ -61,19 +58,13 @@ impl Layout {
                 tensors: Vec::new(),
             })
             .collect();
-        let mut tensors: Vec<_> = used
-            .iter()
-            .filter_map(|&name| Some((name, checkpoint.get(name)?)))
-            .collect();
+        let mut tensors: Vec<_> =
+            used.iter().filter_map(|&name| Some((name, checkpoint.get(name)?))).collect();
         tensors.sort_by_key(|(name, entry)| (entry.file, entry.range().map(|r| r.start), *name));
         for (name, entry) in tensors {
             let name = name.to_owned();
             let shape = entry.shape.clone();
-            files[entry.file].tensors.push(TensorLayout {
-                name,
-                dtype: entry.dtype,
-                shape,
-            });
+            files[entry.file].tensors.push(TensorLayout { name, dtype: entry.dtype, shape });
         }
         if as_read {
             files.retain(|file| !file.tensors.is_empty() || checkpoint.files().len() == 1);
@@ -83,26 +74,15 @@ impl Layout {
         }
         let all = files.into_iter().flat_map(|file| file.tensors).collect();
         let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
-        let mut file = FileLayout {
-            name: DEFAULT_NAME.to_owned(),
-            metadata,
-            tensors: all,
-        };
+        let mut file = FileLayout { name: DEFAULT_NAME.to_owned(), metadata, tensors: all };
         file.sort();
-        Self {
-            files: vec![file],
-            index: None,
-        }
+        Self { files: vec![file], index: None }
     }
 
     /// The same tensors with every floating point one in this dtype.
     pub(crate) fn in_dtype(mut self, dtype: StoredDtype) -> Self {
         for file in &mut self.files {
-            for tensor in file
-                .tensors
-                .iter_mut()
-                .filter(|tensor| tensor.dtype.is_float())
-            {
+            for tensor in file.tensors.iter_mut().filter(|tensor| tensor.dtype.is_float()) {
                 tensor.dtype = dtype;
             }
             file.sort();
@@ -114,10 +94,7 @@ impl Layout {
     /// larger.
     pub(crate) fn in_shards(self, max: u64) -> Self {
         let stem = stem(&self.files);
-        let metadata = self
-            .files
-            .first()
-            .map_or_else(BTreeMap::new, |file| file.metadata.clone());
+        let metadata = self.files.first().map_or_else(BTreeMap::new, |file| file.metadata.clone());
         let mut shards: Vec<(u64, Vec<TensorLayout>)> = vec![(0, Vec::new())];
         for tensor in self.files.into_iter().flat_map(|file| file.tensors) {
             let bytes = tensor.bytes() as u64;
@@ -139,19 +116,12 @@ impl Layout {
             .enumerate()
             .map(|(at, (_, tensors))| {
                 let metadata = metadata.clone();
-                let mut file = FileLayout {
-                    name: name(at),
-                    metadata,
-                    tensors,
-                };
+                let mut file = FileLayout { name: name(at), metadata, tensors };
                 file.sort();
                 file
             })
             .collect();
-        Self {
-            files,
-            index: (count > 1).then(|| index_name(&stem)),
-        }
+        Self { files, index: (count > 1).then(|| index_name(&stem)) }
     }
 
     /// The stem that the file names share: `model` of `model-00001-of-00002.safetensors`.
@@ -161,27 +131,14 @@ impl Layout {
 
     /// The index as JSON, in the form in which the reference library writes it.
     pub(crate) fn index_json(&self) -> Vec<u8> {
-        let all = || {
-            self.files
-                .iter()
-                .flat_map(|file| file.tensors.iter().map(move |t| (file, t)))
-        };
+        let all = || self.files.iter().flat_map(|file| file.tensors.iter().map(move |t| (file, t)));
         let total: u64 = all().map(|(_, tensor)| tensor.bytes() as u64).sum();
-        let map: BTreeMap<&str, &str> = all()
-            .map(|(file, tensor)| (tensor.name.as_str(), file.name.as_str()))
-            .collect();
+        let map: BTreeMap<&str, &str> =
+            all().map(|(file, tensor)| (tensor.name.as_str(), file.name.as_str())).collect();
         let index = json!({ "metadata": { "total_size": total }, "weight_map": map });
         let mut text = format!("{index:#}").into_bytes();
         text.push(b'\n');
         text
-    }
-}
-
-impl Headers for Layout {
-    fn header(&self, name: &str) -> Option<(StoredDtype, &[usize])> {
-        let mut all = self.files.iter().flat_map(|file| &file.tensors);
-        let tensor = all.find(|tensor| tensor.name == name)?;
-        Some((tensor.dtype, &tensor.shape))
     }
 }
 
@@ -232,14 +189,9 @@ fn index_name(stem: &str) -> String {
 }
 
 fn stem(files: &[FileLayout]) -> String {
-    let name = files
-        .first()
-        .map_or(DEFAULT_NAME, |file| file.name.as_str());
+    let name = files.first().map_or(DEFAULT_NAME, |file| file.name.as_str());
     let name = name.strip_suffix(".safetensors").unwrap_or(name);
-    match name
-        .split_once("-of-")
-        .and_then(|(before, _)| before.rsplit_once('-'))
-    {
+    match name.split_once("-of-").and_then(|(before, _)| before.rsplit_once('-')) {
         Some((stem, _)) => stem.to_owned(),
         None => name.to_owned(),
     }

@@ -9,7 +9,7 @@
 
 use burn::tensor::{AllocationProperty, Bytes, TensorData};
 
-use super::bind::{Binding, Bound, Source};
+use super::binding::{Binding, Bound, Source};
 use super::checkpoint::Checkpoint;
 use super::convert::{self, Seen};
 use super::dtype::StoredDtype;
@@ -90,18 +90,8 @@ impl Binding {
             let entry = stored.names().first().and_then(|name| checkpoint.get(name));
             entry.map(|entry| (entry.file, entry.range().map(|range| range.start)))
         });
-        let total = queue
-            .iter()
-            .map(|(_, stored)| bytes_of(stored, checkpoint))
-            .sum();
-        Loading {
-            queue: queue.into_iter(),
-            checkpoint,
-            options,
-            progress,
-            done: 0,
-            total,
-        }
+        let total = queue.iter().map(|(_, stored)| bytes_of(stored, checkpoint)).sum();
+        Loading { queue: queue.into_iter(), checkpoint, options, progress, done: 0, total }
     }
 
     /// One parameter by its name.
@@ -117,20 +107,14 @@ impl Binding {
     ) -> Result<Loaded<'_>, WeightsError> {
         let bound = self.params().iter().find(|bound| bound.name == name);
         match bound.map(|bound| (bound, &bound.source)) {
-            Some((bound, Source::Stored { stored, .. })) => {
-                load(&bound.name, stored, checkpoint, options)
-            }
-            _ => Err(WeightsError::Absent {
-                name: name.to_owned(),
-            }),
+            Some((bound, Source::Stored { stored, .. })) => load(&bound.name, stored, checkpoint, options),
+            _ => Err(WeightsError::Absent { name: name.to_owned() }),
         }
     }
 }
 
 fn bytes_of(stored: &Stored, checkpoint: &Checkpoint) -> u64 {
-    stored
-        .resolve(checkpoint)
-        .map_or(0, |node| node.bytes() as u64)
+    stored.resolve(checkpoint).map_or(0, |node| node.bytes() as u64)
 }
 
 /// Parameters being loaded.
@@ -169,30 +153,18 @@ fn load<'a>(
 ) -> Result<Loaded<'a>, WeightsError> {
     let node = stored.resolve(checkpoint)?;
     let dtype = options.dtype.of(node.dtype);
-    let runtime = dtype.runtime().ok_or_else(|| WeightsError::Unloadable {
-        name: name.to_owned(),
-        dtype: node.dtype,
-    })?;
+    let runtime = dtype
+        .runtime()
+        .ok_or_else(|| WeightsError::Unloadable { name: name.to_owned(), dtype: node.dtype })?;
     let (bytes, seen) = if dtype == node.dtype {
         let data = stream::whole(&node, checkpoint)?;
         let nan = options.check_values && convert::has_nan(&data, dtype);
-        (
-            to_bytes(data, dtype),
-            Seen {
-                nan,
-                overflow: false,
-            },
-        )
+        (to_bytes(data, dtype), Seen { nan, overflow: false })
     } else {
         converted(&node, dtype, checkpoint)?
     };
     let data = TensorData::from_bytes(bytes, node.shape, runtime);
-    Ok(Loaded {
-        name,
-        data,
-        has_nan: seen.nan,
-        overflowed: seen.overflow,
-    })
+    Ok(Loaded { name, data, has_nan: seen.nan, overflowed: seen.overflow })
 }
 
 /// Converts piece by piece into the tensor's own memory.
@@ -202,22 +174,14 @@ fn converted(
     checkpoint: &Checkpoint,
 ) -> Result<(Bytes, Seen), WeightsError> {
     let (Some(width), Some(wide)) = (node.dtype.size(), dtype.size()) else {
-        return Err(WeightsError::conversion(
-            node.dtype,
-            format!("it does not convert to {dtype}"),
-        ));
+        return Err(WeightsError::conversion(node.dtype, format!("it does not convert to {dtype}")));
     };
     let mut target = vec![0_u8; node.elements() * wide];
     let mut at = 0;
     let mut seen = Seen::default();
     stream::stream(node, checkpoint, &mut |piece| {
         let end = at + piece.len() / width * wide;
-        seen = seen.or(convert::into(
-            &piece,
-            node.dtype,
-            &mut target[at..end],
-            dtype,
-        )?);
+        seen = seen.or(convert::into(&piece, node.dtype, &mut target[at..end], dtype)?);
         at = end;
         Ok(())
     })?;

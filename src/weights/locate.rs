@@ -3,11 +3,10 @@
 //! In: a directory and, where wanted, a variant (`fp16`). Out: the files in order and the index that
 //! lists them, with remarks on files that were passed over.
 //!
-//! An index decides over a single file beside it; safetensors decide over pickles. Nothing outside the
-//! directory is used, except for the links that make up a Hugging Face cache.
+//! An index decides over a single file beside it; safetensors decide over pickles.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::WeightsError;
 
@@ -23,13 +22,7 @@ const USUAL: [(&str, &str); 4] = [
 const ONLY_ONE: [&[&str]; 3] = [&["safetensors"], &["npz"], &["bin", "pt", "pth", "ckpt"]];
 
 /// Beginnings of files that a trainer leaves beside the weights.
-const NOT_WEIGHTS: [&str; 5] = [
-    "training_args",
-    "optimizer",
-    "scheduler",
-    "rng_state",
-    "scaler",
-];
+const NOT_WEIGHTS: [&str; 5] = ["training_args", "optimizer", "scheduler", "rng_state", "scaler"];
 
 /// What was found. Names are relative to the directory.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,25 +45,15 @@ pub(crate) fn find(dir: &Path, variant: Option<&str>) -> Result<Found, WeightsEr
         return Ok(found);
     }
     for extensions in ONLY_ONE {
-        let candidates: Vec<String> = names
-            .iter()
-            .filter(|name| variant.is_none() && is_weights(name, extensions))
-            .cloned()
-            .collect();
+        let candidates: Vec<String> =
+            names.iter().filter(|name| variant.is_none() && is_weights(name, extensions)).cloned().collect();
         match candidates.as_slice() {
             [] => {}
             [_] => {
-                return Ok(Found {
-                    files: candidates,
-                    index: None,
-                    remarks: Vec::new(),
-                });
+                return Ok(Found { files: candidates, index: None, remarks: Vec::new() });
             }
             _ => {
-                return Err(WeightsError::Ambiguous {
-                    dir: dir.to_owned(),
-                    candidates,
-                });
+                return Err(WeightsError::Ambiguous { dir: dir.to_owned(), candidates });
             }
         }
     }
@@ -83,9 +66,7 @@ pub(crate) fn find(dir: &Path, variant: Option<&str>) -> Result<Found, WeightsEr
 }
 
 fn is_weights(name: &str, extensions: &[&str]) -> bool {
-    let extension = Path::new(name)
-        .extension()
-        .and_then(|extension| extension.to_str());
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| extensions.contains(&extension))
         && !NOT_WEIGHTS.iter().any(|start| name.starts_with(start))
 }
@@ -102,10 +83,7 @@ fn list(dir: &Path) -> Result<BTreeSet<String>, WeightsError> {
 fn usual(names: &BTreeSet<String>, variant: Option<&str>) -> Option<Found> {
     USUAL.iter().find_map(|(stem, extension)| {
         let (single, indices) = match variant {
-            None => (
-                format!("{stem}.{extension}"),
-                vec![format!("{stem}.{extension}.index.json")],
-            ),
+            None => (format!("{stem}.{extension}"), vec![format!("{stem}.{extension}.index.json")]),
             Some(variant) => (
                 format!("{stem}.{variant}.{extension}"),
                 vec![
@@ -116,21 +94,12 @@ fn usual(names: &BTreeSet<String>, variant: Option<&str>) -> Option<Found> {
         };
         let index = indices.into_iter().find(|index| names.contains(index));
         if index.is_some() {
-            return Some(Found {
-                files: Vec::new(),
-                index,
-                remarks: Vec::new(),
-            });
+            return Some(Found { files: Vec::new(), index, remarks: Vec::new() });
         }
         if names.contains(&single) {
-            return Some(Found {
-                files: vec![single],
-                index: None,
-                remarks: Vec::new(),
-            });
+            return Some(Found { files: vec![single], index: None, remarks: Vec::new() });
         }
-        let stem =
-            variant.map_or_else(|| (*stem).to_owned(), |variant| format!("{stem}.{variant}"));
+        let stem = variant.map_or_else(|| (*stem).to_owned(), |variant| format!("{stem}.{variant}"));
         shards_without_index(names, &stem, extension)
     })
 }
@@ -146,30 +115,15 @@ fn shards_without_index(names: &BTreeSet<String>, stem: &str, extension: &str) -
     // As many as there are files at most, so that a name cannot ask for a long list.
     let listed = count.min(names.len() + 1);
     let width = total.len();
-    let files = (1..=listed)
-        .map(|part| format!("{stem}-{part:0width$}-of-{total}.{extension}"))
-        .collect();
-    let remarks = vec![format!(
-        "`{first}` is part of a set without an index; all {count} are read"
-    )];
-    Some(Found {
-        files,
-        index: None,
-        remarks,
-    })
+    let files = (1..=listed).map(|part| format!("{stem}-{part:0width$}-of-{total}.{extension}")).collect();
+    let remarks = vec![format!("`{first}` is part of a set without an index; all {count} are read")];
+    Some(Found { files, index: None, remarks })
 }
 
 /// The number and the total in `stem-00001-of-00003.extension`.
-pub(crate) fn shard_number<'a>(
-    name: &'a str,
-    stem: &str,
-    extension: &str,
-) -> Option<(&'a str, &'a str)> {
+pub(crate) fn shard_number<'a>(name: &'a str, stem: &str, extension: &str) -> Option<(&'a str, &'a str)> {
     let middle = name.strip_prefix(stem)?.strip_suffix(extension)?;
-    let (part, total) = middle
-        .strip_prefix('-')?
-        .strip_suffix('.')?
-        .split_once("-of-")?;
+    let (part, total) = middle.strip_prefix('-')?.strip_suffix('.')?.split_once("-of-")?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     (digits(part) && digits(total)).then_some((part, total))
 }
@@ -177,19 +131,15 @@ pub(crate) fn shard_number<'a>(
 /// The variant that is there where the plain weights are not.
 fn only_variant(dir: &Path, names: &BTreeSet<String>) -> Result<Option<Found>, WeightsError> {
     for (stem, extension) in USUAL {
-        let variants: BTreeSet<&str> = names
-            .iter()
-            .filter_map(|name| variant_of(name, stem, extension))
-            .collect();
+        let variants: BTreeSet<&str> =
+            names.iter().filter_map(|name| variant_of(name, stem, extension)).collect();
         let mut all = variants.into_iter();
         match (all.next(), all.next()) {
             (None, _) => {}
             (Some(variant), None) => {
                 let found = usual(names, Some(variant));
                 return Ok(found.map(|mut found| {
-                    found
-                        .remarks
-                        .push(format!("only the variant `{variant}` is there: it is used"));
+                    found.remarks.push(format!("only the variant `{variant}` is there: it is used"));
                     found
                 }));
             }
@@ -199,10 +149,7 @@ fn only_variant(dir: &Path, names: &BTreeSet<String>) -> Result<Option<Found>, W
                     .filter(|name| variant_of(name, stem, extension).is_some())
                     .cloned()
                     .collect();
-                return Err(WeightsError::Ambiguous {
-                    dir: dir.to_owned(),
-                    candidates,
-                });
+                return Err(WeightsError::Ambiguous { dir: dir.to_owned(), candidates });
             }
         }
     }
@@ -211,46 +158,12 @@ fn only_variant(dir: &Path, names: &BTreeSet<String>) -> Result<Option<Found>, W
 
 fn variant_of<'a>(name: &'a str, stem: &str, extension: &str) -> Option<&'a str> {
     let rest = name.strip_prefix(stem)?.strip_prefix('.')?;
-    let single = rest
-        .strip_suffix(extension)
-        .and_then(|rest| rest.strip_suffix('.'));
-    let index = rest
-        .strip_suffix(".index.json")
-        .and_then(|rest| rest.strip_suffix(extension)?.strip_suffix('.'));
-    let late = rest
-        .strip_prefix(extension)
-        .and_then(|rest| rest.strip_prefix(".index.")?.strip_suffix(".json"));
-    single
-        .or(index)
-        .or(late)
-        .filter(|variant| !variant.is_empty() && !variant.contains('.'))
-}
-
-/// The real path of `name` in `dir`, if it does not lead out of it.
-///
-/// A snapshot in a Hugging Face cache is made of links into `blobs` of the same `models--*` folder:
-/// these are followed.
-pub(crate) fn resolve(dir: &Path, name: &str) -> Result<PathBuf, WeightsError> {
-    let path = dir.join(name);
-    let root = dir.canonicalize().map_err(WeightsError::io(dir))?;
-    let target = path.canonicalize().map_err(WeightsError::io(&path))?;
-    let allowed = cache_folder(&root).unwrap_or(&root);
-    if target.starts_with(allowed) {
-        Ok(target)
-    } else {
-        Err(WeightsError::Outside { file: path, target })
-    }
-}
-
-/// The `models--*` folder that holds a snapshot, if `root` is below its `snapshots`.
-fn cache_folder(root: &Path) -> Option<&Path> {
-    root.ancestors().find(|folder| {
-        let name = folder
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        name.starts_with("models--") && root.starts_with(folder.join("snapshots"))
-    })
+    let single = rest.strip_suffix(extension).and_then(|rest| rest.strip_suffix('.'));
+    let index =
+        rest.strip_suffix(".index.json").and_then(|rest| rest.strip_suffix(extension)?.strip_suffix('.'));
+    let late =
+        rest.strip_prefix(extension).and_then(|rest| rest.strip_prefix(".index.")?.strip_suffix(".json"));
+    single.or(index).or(late).filter(|variant| !variant.is_empty() && !variant.contains('.'))
 }
 
 #[cfg(test)]
@@ -276,31 +189,20 @@ mod tests {
     #[test]
     fn the_usual_names_in_their_order() {
         for (files, variant, expected) in [
-            (
-                &["model.safetensors", "pytorch_model.bin"][..],
-                None,
-                single("model.safetensors"),
-            ),
+            (&["model.safetensors", "pytorch_model.bin"][..], None, single("model.safetensors")),
             (
                 &["model.safetensors", "model.safetensors.index.json"],
                 None,
                 index("model.safetensors.index.json"),
             ),
-            (
-                &["model.safetensors", "model.safetensors.index.fp32.json"],
-                None,
-                single("model.safetensors"),
-            ),
+            (&["model.safetensors", "model.safetensors.index.fp32.json"], None, single("model.safetensors")),
             (
                 &["model.safetensors", "model.safetensors.index.fp32.json"],
                 Some("fp32"),
                 index("model.safetensors.index.fp32.json"),
             ),
             (
-                &[
-                    "diffusion_pytorch_model.fp16.safetensors",
-                    "diffusion_pytorch_model.safetensors",
-                ],
+                &["diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.safetensors"],
                 Some("fp16"),
                 single("diffusion_pytorch_model.fp16.safetensors"),
             ),
@@ -314,48 +216,27 @@ mod tests {
                 None,
                 index("pytorch_model.bin.index.json"),
             ),
-            (
-                &["ae.pt", "optimizer.pt", "config.json"],
-                None,
-                single("ae.pt"),
-            ),
+            (&["ae.pt", "optimizer.pt", "config.json"], None, single("ae.pt")),
             (&["params.npz"], None, single("params.npz")),
-            (
-                &["sae_weights.safetensors", "cfg.json"],
-                None,
-                single("sae_weights.safetensors"),
-            ),
+            (&["sae_weights.safetensors", "cfg.json"], None, single("sae_weights.safetensors")),
         ] {
             let found = check(files, variant).expect("found");
-            assert_eq!(
-                (found.files, found.index),
-                expected,
-                "{files:?} {variant:?}"
-            );
+            assert_eq!((found.files, found.index), expected, "{files:?} {variant:?}");
         }
     }
 
     #[test]
     fn a_set_without_an_index_is_taken_whole() {
         let found = check(&["model-2-of-2.safetensors", "config.json"], None).expect("found");
-        assert_eq!(
-            found.files,
-            ["model-1-of-2.safetensors", "model-2-of-2.safetensors"]
-        );
+        assert_eq!(found.files, ["model-1-of-2.safetensors", "model-2-of-2.safetensors"]);
         let absurd = check(&["model-1-of-99999999999.safetensors"], None).expect("found");
         assert!(absurd.files.len() < 5, "{}", absurd.files.len());
     }
 
     #[test]
     fn nothing_and_too_much_are_errors() {
-        assert!(matches!(
-            check(&["config.json"], None),
-            Err(WeightsError::NoWeights { .. })
-        ));
-        assert!(matches!(
-            check(&["model.safetensors"], Some("fp16")),
-            Err(WeightsError::NoWeights { .. })
-        ));
+        assert!(matches!(check(&["config.json"], None), Err(WeightsError::NoWeights { .. })));
+        assert!(matches!(check(&["model.safetensors"], Some("fp16")), Err(WeightsError::NoWeights { .. })));
         assert!(matches!(
             check(&["a.safetensors", "b.safetensors"], None),
             Err(WeightsError::Ambiguous { .. })
@@ -363,33 +244,6 @@ mod tests {
         assert!(matches!(
             check(&["model.fp16.safetensors", "model.bf16.safetensors"], None),
             Err(WeightsError::Ambiguous { .. })
-        ));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_may_not_leave_the_directory_but_for_the_cache() {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        let cache = dir.path().join("models--org--name");
-        let snapshot = cache.join("snapshots/abc");
-        std::fs::create_dir_all(&snapshot).expect("made");
-        std::fs::create_dir_all(cache.join("blobs")).expect("made");
-        std::fs::write(cache.join("blobs/1"), "x").expect("written");
-        std::fs::write(dir.path().join("secret"), "x").expect("written");
-        let link = |to: &str, name: &str| {
-            std::os::unix::fs::symlink(to, snapshot.join(name)).expect("linked");
-        };
-        link("../../blobs/1", "model.safetensors");
-        link("../../../secret", "evil.safetensors");
-        link("nowhere", "broken.safetensors");
-        assert!(resolve(&snapshot, "model.safetensors").is_ok());
-        assert!(matches!(
-            resolve(&snapshot, "evil.safetensors"),
-            Err(WeightsError::Outside { .. })
-        ));
-        assert!(matches!(
-            resolve(&snapshot, "broken.safetensors"),
-            Err(WeightsError::Io { .. })
         ));
     }
 }

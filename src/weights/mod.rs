@@ -12,15 +12,21 @@
 //! Absent on purpose: devices (the caller moves tensors there), model names, downloads.
 
 mod bind;
+mod binding;
 mod checkpoint;
+mod codec;
 mod convert;
 mod dtype;
 mod error;
+mod fault;
+mod file;
 mod header;
 mod index;
+mod inside;
 mod layout;
 mod load;
 mod locate;
+mod lookup;
 mod names;
 mod npz;
 mod report;
@@ -34,12 +40,18 @@ mod strided;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod unstore;
+mod view;
+mod wanted;
 
-pub use bind::{BindRules, Binding, Bound, Prefix, Source, TieDisagreement, Wanted, bind};
-pub use checkpoint::{Checkpoint, Entry, OpenOptions, WeightFile};
+pub use bind::bind;
+pub use binding::{Binding, Bound, Source, TieDisagreement};
+pub use checkpoint::{Checkpoint, OpenOptions};
 pub use dtype::StoredDtype;
-pub use error::{HeaderFault, IndexProblem, WeightsError};
+pub use error::WeightsError;
+pub use fault::{HeaderFault, IndexProblem};
+pub use file::{Entry, WeightFile};
 pub use load::{LoadDtype, LoadOptions, Loaded, Loading};
 pub use report::{BindReport, Duplicate, MisShaped, Missing};
 pub use resolve::Headers;
@@ -47,3 +59,4 @@ pub use save::{SaveOptions, save};
 pub use source::Access;
 pub use stored::Stored;
 pub use stream::HostTensor;
+pub use wanted::{BindRules, Prefix, Wanted};

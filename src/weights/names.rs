@@ -30,11 +30,7 @@ impl Renames {
     /// Compiles pairs of templates. `{i}`, `{j}` and `{k}` stand for a number, any other `{word}` for any
     /// text.
     pub(crate) fn compile(pairs: &[(String, String)]) -> Result<Self, WeightsError> {
-        pairs
-            .iter()
-            .map(|(from, to)| Rename::compile(from, to))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        pairs.iter().map(|(from, to)| Rename::compile(from, to)).collect::<Result<_, _>>().map(Self)
     }
 
     /// The name after every template, each applied to what the one before it made.
@@ -58,11 +54,7 @@ impl Rename {
             match part {
                 Part::Text(text) => pattern.push_str(&regex::escape(&text)),
                 Part::Hole(hole) => {
-                    let class = if matches!(hole.as_str(), "i" | "j" | "k") {
-                        "[0-9]+"
-                    } else {
-                        ".*?"
-                    };
+                    let class = if matches!(hole.as_str(), "i" | "j" | "k") { "[0-9]+" } else { ".*?" };
                     pattern.extend(["(?P<", &hole, ">", class, ")"]);
                     if !holes.insert(hole.clone()) {
                         return Err(fault(format!("`{{{hole}}}` stands in it twice")));
@@ -76,9 +68,7 @@ impl Rename {
             if let Part::Hole(hole) = part
                 && !holes.contains(hole)
             {
-                return Err(fault(format!(
-                    "`{{{hole}}}` of its replacement is not in it"
-                )));
+                return Err(fault(format!("`{{{hole}}}` of its replacement is not in it")));
             }
         }
         let from = Regex::new(&pattern).map_err(|error| fault(error.to_string()))?;
@@ -89,9 +79,7 @@ impl Rename {
         let found = self.from.captures(name)?;
         let text = |part: &Part| match part {
             Part::Text(text) => text.clone(),
-            Part::Hole(hole) => found
-                .name(hole)
-                .map_or_else(String::new, |hole| hole.as_str().to_owned()),
+            Part::Hole(hole) => found.name(hole).map_or_else(String::new, |hole| hole.as_str().to_owned()),
         };
         Some(self.to.iter().map(text).collect())
     }
@@ -102,13 +90,9 @@ fn parts(template: &str) -> Result<Vec<Part>, String> {
     let mut rest = template;
     while let Some((text, behind)) = rest.split_once('{') {
         parts.push(Part::Text(text.to_owned()));
-        let (hole, behind) = behind
-            .split_once('}')
-            .ok_or_else(|| "a `{` is not closed".to_owned())?;
+        let (hole, behind) = behind.split_once('}').ok_or_else(|| "a `{` is not closed".to_owned())?;
         let starts = hole.starts_with(|letter: char| letter.is_ascii_alphabetic());
-        let plain = hole
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let plain = hole.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !starts || !plain {
             return Err(format!("`{{{hole}}}` is not a placeholder"));
         }
@@ -126,8 +110,7 @@ pub(crate) fn globs(patterns: &[String]) -> Result<GlobSet, WeightsError> {
         let glob = GlobBuilder::new(pattern).literal_separator(false).build();
         set.add(glob.map_err(|error| WeightsError::conversion(pattern, error))?);
     }
-    set.build()
-        .map_err(|error| WeightsError::conversion("ignored names", error))
+    set.build().map_err(|error| WeightsError::conversion("ignored names", error))
 }
 
 /// Names that differ in their numbers only.
@@ -145,13 +128,11 @@ pub(crate) struct Group {
 pub(crate) fn group<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Group> {
     let mut groups: BTreeMap<String, Numbers> = BTreeMap::new();
     for name in names {
-        let numbers = groups
-            .entry(without_numbers(name))
-            .or_insert_with(|| Numbers {
-                example: name.to_owned(),
-                count: 0,
-                sets: Vec::new(),
-            });
+        let numbers = groups.entry(without_numbers(name)).or_insert_with(|| Numbers {
+            example: name.to_owned(),
+            count: 0,
+            sets: Vec::new(),
+        });
         numbers.count += 1;
         let found = name.split('.').filter_map(number);
         for (at, value) in found.enumerate() {
@@ -161,10 +142,7 @@ pub(crate) fn group<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Group> 
             numbers.sets[at].insert(value);
         }
     }
-    groups
-        .into_iter()
-        .map(|(template, numbers)| numbers.into_group(&template))
-        .collect()
+    groups.into_iter().map(|(template, numbers)| numbers.into_group(&template)).collect()
 }
 
 struct Numbers {
@@ -187,20 +165,14 @@ impl Numbers {
         } else {
             format!("{title} ({} of {all})", self.count)
         };
-        Group {
-            title,
-            example: self.example,
-            count: self.count,
-        }
+        Group { title, example: self.example, count: self.count }
     }
 }
 
 /// The name with `{}` for every number between dots.
 pub(crate) fn without_numbers(name: &str) -> String {
-    let parts: Vec<&str> = name
-        .split('.')
-        .map(|part| if number(part).is_some() { "{}" } else { part })
-        .collect();
+    let parts: Vec<&str> =
+        name.split('.').map(|part| if number(part).is_some() { "{}" } else { part }).collect();
     parts.join(".")
 }
 
@@ -225,13 +197,7 @@ fn ranges(numbers: &BTreeSet<u64>) -> String {
     let mut shown: Vec<String> = spans
         .iter()
         .take(4)
-        .map(|(from, to)| {
-            if from == to {
-                from.to_string()
-            } else {
-                format!("{from}..{to}")
-            }
-        })
+        .map(|(from, to)| if from == to { from.to_string() } else { format!("{from}..{to}") })
         .collect();
     if more {
         shown.push("…".to_owned());
@@ -244,63 +210,39 @@ mod tests {
     use super::*;
 
     fn renamed(pairs: &[(&str, &str)], name: &str) -> String {
-        let pairs: Vec<(String, String)> = pairs
-            .iter()
-            .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()))
-            .collect();
+        let pairs: Vec<(String, String)> =
+            pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
         Renames::compile(&pairs).expect("templates").apply(name)
     }
 
     #[test]
     fn templates_rename_numbers_and_text() {
-        assert_eq!(
-            renamed(&[("{x}.gamma", "{x}.weight")], "a.b.gamma"),
-            "a.b.weight"
-        );
+        assert_eq!(renamed(&[("{x}.gamma", "{x}.weight")], "a.b.gamma"), "a.b.weight");
         assert_eq!(renamed(&[("{x}.gamma", "{x}.weight")], "gamma"), "gamma");
         let blocks = [("blocks.{i}.{x}", "layers.{i}.{x}")];
         assert_eq!(renamed(&blocks, "blocks.12.a.b"), "layers.12.a.b");
         assert_eq!(renamed(&blocks, "blocks.x.a"), "blocks.x.a");
         let chain = [("a{x}", "b{x}"), ("b.{x}", "c.{x}")];
-        assert_eq!(
-            renamed(&chain, "a.1"),
-            "c.1",
-            "each applies to what the one before made"
-        );
+        assert_eq!(renamed(&chain, "a.1"), "c.1", "each applies to what the one before made");
     }
 
     #[test]
     fn templates_that_cannot_work_are_refused() {
-        for (from, to) in [
-            ("{x}.{x}", "{x}"),
-            ("a", "{x}"),
-            ("{x", "a"),
-            ("{1}", "a"),
-            ("{}", "a"),
-        ] {
+        for (from, to) in [("{x}.{x}", "{x}"), ("a", "{x}"), ("{x", "a"), ("{1}", "a"), ("{}", "a")] {
             let pair = [(from.to_owned(), to.to_owned())];
             assert!(Renames::compile(&pair).is_err(), "{from} -> {to}");
         }
     }
 
     fn titles(names: &[&str]) -> Vec<String> {
-        group(names.iter().copied())
-            .into_iter()
-            .map(|group| group.title)
-            .collect()
+        group(names.iter().copied()).into_iter().map(|group| group.title).collect()
     }
 
     #[test]
     fn numbers_collapse_to_ranges() {
-        assert_eq!(
-            titles(&["l.0.w", "l.1.w", "l.2.w", "head"]),
-            ["head", "l.{0..2}.w"]
-        );
+        assert_eq!(titles(&["l.0.w", "l.1.w", "l.2.w", "head"]), ["head", "l.{0..2}.w"]);
         assert_eq!(titles(&["l.0.w", "l.1.w", "l.5.w"]), ["l.{0..1,5}.w"]);
         assert_eq!(titles(&["l.3.w"]), ["l.3.w"]);
-        assert_eq!(
-            titles(&["l.0.e.0", "l.0.e.1", "l.1.e.0"]),
-            ["l.{0..1}.e.{0..1} (3 of 4)"]
-        );
+        assert_eq!(titles(&["l.0.e.0", "l.0.e.1", "l.1.e.0"]), ["l.{0..1}.e.{0..1} (3 of 4)"]);
     }
 }

@@ -15,7 +15,8 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::dtype::{StoredDtype, byte_len};
 use super::error::WeightsError;
-use super::strided::{self, View};
+use super::strided;
+use super::view::View;
 
 /// Deflate cannot expand by more than this, so that a larger claim is a lie.
 const MAX_RATIO: u64 = 1032;
@@ -63,65 +64,35 @@ pub(crate) struct PackedArray {
 
 impl Npz {
     /// Opens an archive of `file_len` bytes and reads the header of every array.
-    pub(crate) fn open(
-        path: &Path,
-        file: File,
-        file_len: u64,
-    ) -> Result<(Self, Vec<Array>), WeightsError> {
-        let broken = |reason: String| WeightsError::Npz {
-            file: path.to_owned(),
-            reason,
-        };
-        let mut archive =
-            ZipArchive::new(BufReader::new(file)).map_err(|error| broken(error.to_string()))?;
+    pub(crate) fn open(path: &Path, file: File, file_len: u64) -> Result<(Self, Vec<Array>), WeightsError> {
+        let broken = |reason: String| WeightsError::Npz { file: path.to_owned(), reason };
+        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| broken(error.to_string()))?;
         let mut arrays = Vec::new();
         for entry in 0..archive.len() {
             arrays.push(read_array(&mut archive, entry, file_len).map_err(broken)?);
         }
-        Ok((
-            Self {
-                path: path.to_owned(),
-                archive: Mutex::new(archive),
-            },
-            arrays,
-        ))
+        Ok((Self { path: path.to_owned(), archive: Mutex::new(archive) }, arrays))
     }
 
     /// The bytes of an array that does not lie in the file as it is, in row order.
     pub(crate) fn read(&self, array: &PackedArray) -> Result<Vec<u8>, WeightsError> {
-        let broken = |reason: String| WeightsError::Npz {
-            file: self.path.clone(),
-            reason,
-        };
+        let broken = |reason: String| WeightsError::Npz { file: self.path.clone(), reason };
         let mut archive = self.archive.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entry = archive
-            .by_index(array.entry)
-            .map_err(|error| broken(error.to_string()))?;
+        let mut entry = archive.by_index(array.entry).map_err(|error| broken(error.to_string()))?;
         let mut bytes = vec![0; array.header];
-        entry
-            .read_exact(&mut bytes)
-            .map_err(WeightsError::io(&self.path))?;
+        entry.read_exact(&mut bytes).map_err(WeightsError::io(&self.path))?;
         bytes = vec![0; array.len];
-        entry
-            .read_exact(&mut bytes)
-            .map_err(WeightsError::io(&self.path))?;
+        entry.read_exact(&mut bytes).map_err(WeightsError::io(&self.path))?;
         // Reaching the end is what makes the zip reader compare the checksum.
         let behind = entry.read(&mut [0]).map_err(WeightsError::io(&self.path))?;
         if behind != 0 {
-            return Err(broken(
-                "an array has more bytes than its shape asks for".to_owned(),
-            ));
+            return Err(broken("an array has more bytes than its shape asks for".to_owned()));
         }
         match &array.columns {
             None => Ok(bytes),
             Some(shape) => {
                 let view = View::columns(shape);
-                Ok(strided::gather(
-                    &bytes,
-                    array.size,
-                    &view,
-                    0..view.elements(),
-                ))
+                Ok(strided::gather(&bytes, array.size, &view, 0..view.elements()))
             }
         }
     }
@@ -133,17 +104,12 @@ fn read_array(
     file_len: u64,
 ) -> Result<Array, String> {
     let mut entry = archive.by_index(index).map_err(|error| error.to_string())?;
-    let entry_name = entry
-        .name()
-        .map_err(|error| error.to_string())?
-        .into_owned();
+    let entry_name = entry.name().map_err(|error| error.to_string())?.into_owned();
     let in_entry = |reason: String| format!("`{entry_name}`: {reason}");
     let packed = entry.compressed_size();
     let unpacked = entry.size();
     if packed > file_len || unpacked > packed.saturating_mul(MAX_RATIO).saturating_add(1024) {
-        return Err(in_entry(format!(
-            "it claims {unpacked} bytes in {packed} packed ones"
-        )));
+        return Err(in_entry(format!("it claims {unpacked} bytes in {packed} packed ones")));
     }
     let stored = entry.compression() == CompressionMethod::Stored;
     let (text, header) = read_array_header(&mut entry).map_err(in_entry)?;
@@ -162,9 +128,7 @@ fn read_array(
             let start = start.saturating_add(header as u64);
             let end = start.saturating_add(len as u64);
             if end > file_len {
-                return Err(in_entry(format!(
-                    "it ends at {end} in a file of {file_len} bytes"
-                )));
+                return Err(in_entry(format!("it ends at {end} in a file of {file_len} bytes")));
             }
             ArrayPlace::Range(start..end)
         }
@@ -176,16 +140,8 @@ fn read_array(
             columns: columns.then(|| parsed.shape.clone()),
         }),
     };
-    let name = entry_name
-        .strip_suffix(".npy")
-        .unwrap_or(&entry_name)
-        .to_owned();
-    Ok(Array {
-        name,
-        dtype: parsed.dtype,
-        shape: parsed.shape,
-        place,
-    })
+    let name = entry_name.strip_suffix(".npy").unwrap_or(&entry_name).to_owned();
+    Ok(Array { name, dtype: parsed.dtype, shape: parsed.shape, place })
 }
 
 /// Reads magic, version and header text; gives the text and all bytes before the array.
@@ -203,10 +159,7 @@ fn read_array_header(reader: &mut impl Read) -> Result<(String, usize), String> 
     } else {
         let mut len = [0_u8; 4];
         reader.read_exact(&mut len).map_err(cut)?;
-        (
-            usize::try_from(u32::from_le_bytes(len)).unwrap_or(usize::MAX),
-            12,
-        )
+        (usize::try_from(u32::from_le_bytes(len)).unwrap_or(usize::MAX), 12)
     };
     if len > MAX_ARRAY_HEADER {
         return Err(format!("its header claims {len} bytes"));
@@ -258,11 +211,7 @@ impl ArrayHeader {
             .filter(|extent| !extent.is_empty())
             .map(|extent| extent.parse().map_err(|_| unclear()))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            dtype,
-            shape,
-            columns,
-        })
+        Ok(Self { dtype, shape, columns })
     }
 }
 

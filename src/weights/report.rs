@@ -88,19 +88,12 @@ fn nearest(name: &str, unused: &[Group]) -> Vec<String> {
         .filter(|group| group.example.len() < 4 * plain.len() + 16)
         .map(|group| {
             let other = without_numbers(&group.example);
-            (
-                strsim::normalized_damerau_levenshtein(&plain, &other),
-                group,
-            )
+            (strsim::normalized_damerau_levenshtein(&plain, &other), group)
         })
         .filter(|(score, _)| *score >= LIKENESS)
         .collect();
     scored.sort_by(|left, right| right.0.total_cmp(&left.0));
-    scored
-        .into_iter()
-        .take(2)
-        .map(|(_, group)| group.title.clone())
-        .collect()
+    scored.into_iter().take(2).map(|(_, group)| group.title.clone()).collect()
 }
 
 impl std::error::Error for BindReport {}
@@ -110,107 +103,57 @@ impl fmt::Display for BindReport {
         f.write_str("the checkpoint does not fit the model")?;
         self.write_missing(f)?;
         self.write_mis_shaped(f)?;
-        section(
-            f,
-            "unused: stored, but no parameter takes them",
-            self.unused.len(),
-            || {
-                group(self.unused.iter().map(String::as_str))
-                    .into_iter()
-                    .map(|group| group.title)
-            },
-        )?;
-        section(
-            f,
-            "duplicate: several tensors for one name",
-            self.duplicates.len(),
-            || {
-                self.duplicates.iter().map(|duplicate| {
-                    format!(
-                        "{} is stored as {}",
-                        duplicate.name,
-                        duplicate.stored.join(" and ")
-                    )
-                })
-            },
-        )?;
-        section(
-            f,
-            "unloadable: not numbers that can be used",
-            self.unloadable.len(),
-            || {
-                group(self.unloadable.iter().map(|(name, _)| name.as_str()))
-                    .into_iter()
-                    .map(|group| {
-                        let of = self
-                            .unloadable
-                            .iter()
-                            .find(|(name, _)| *name == group.example);
-                        let dtype = of.map_or_else(String::new, |(_, dtype)| format!(" ({dtype})"));
-                        format!("{}{dtype}", group.title)
-                    })
-            },
-        )?;
-        section(f, "rules that cannot be applied", self.faults.len(), || {
-            self.faults.iter().cloned()
-        })
+        section(f, "unused: stored, but no parameter takes them", self.unused.len(), || {
+            group(self.unused.iter().map(String::as_str)).into_iter().map(|group| group.title)
+        })?;
+        section(f, "duplicate: several tensors for one name", self.duplicates.len(), || {
+            self.duplicates.iter().map(|duplicate| {
+                format!("{} is stored as {}", duplicate.name, duplicate.stored.join(" and "))
+            })
+        })?;
+        section(f, "unloadable: not numbers that can be used", self.unloadable.len(), || {
+            group(self.unloadable.iter().map(|(name, _)| name.as_str())).into_iter().map(|group| {
+                let of = self.unloadable.iter().find(|(name, _)| *name == group.example);
+                let dtype = of.map_or_else(String::new, |(_, dtype)| format!(" ({dtype})"));
+                format!("{}{dtype}", group.title)
+            })
+        })?;
+        section(f, "rules that cannot be applied", self.faults.len(), || self.faults.iter().cloned())
     }
 }
 
 impl BindReport {
     fn write_missing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unused = group(self.unused.iter().map(String::as_str));
-        section(
-            f,
-            "missing: the model needs them",
-            self.missing.len(),
-            || {
-                group(self.missing.iter().map(|missing| missing.name.as_str()))
-                    .into_iter()
-                    .map(|group| {
-                        let of = self
-                            .missing
-                            .iter()
-                            .find(|missing| missing.name == group.example);
-                        let shape =
-                            of.map_or_else(String::new, |missing| format!(" {:?}", missing.shape));
-                        let near = nearest(&group.example, &unused);
-                        let near = if near.is_empty() {
-                            String::new()
-                        } else {
-                            format!("; the nearest unused: {}", near.join(", "))
-                        };
-                        format!("{}{shape}{near}", group.title)
-                    })
-            },
-        )
+        section(f, "missing: the model needs them", self.missing.len(), || {
+            group(self.missing.iter().map(|missing| missing.name.as_str())).into_iter().map(|group| {
+                let of = self.missing.iter().find(|missing| missing.name == group.example);
+                let shape = of.map_or_else(String::new, |missing| format!(" {:?}", missing.shape));
+                let near = nearest(&group.example, &unused);
+                let near = if near.is_empty() {
+                    String::new()
+                } else {
+                    format!("; the nearest unused: {}", near.join(", "))
+                };
+                format!("{}{shape}{near}", group.title)
+            })
+        })
     }
 
     fn write_mis_shaped(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        section(
-            f,
-            "mis-shaped: stored in another shape",
-            self.mis_shaped.len(),
-            || {
-                group(self.mis_shaped.iter().map(|one| one.name.as_str()))
-                    .into_iter()
-                    .map(|group| {
-                        let of = self.mis_shaped.iter().find(|one| one.name == group.example);
-                        let what = of.map_or_else(String::new, MisShaped::describe);
-                        format!("{}: {what}", group.title)
-                    })
-            },
-        )
+        section(f, "mis-shaped: stored in another shape", self.mis_shaped.len(), || {
+            group(self.mis_shaped.iter().map(|one| one.name.as_str())).into_iter().map(|group| {
+                let of = self.mis_shaped.iter().find(|one| one.name == group.example);
+                let what = of.map_or_else(String::new, MisShaped::describe);
+                format!("{}: {what}", group.title)
+            })
+        })
     }
 }
 
 impl MisShaped {
     fn describe(&self) -> String {
-        let by = if self.stored == self.name {
-            String::new()
-        } else {
-            format!(" as {}", self.stored)
-        };
+        let by = if self.stored == self.name { String::new() } else { format!(" as {}", self.stored) };
         match &self.found {
             Ok(found) => format!("found {found:?}{by}, expected {:?}", self.expected),
             Err(reason) => format!("{reason}, expected {:?}", self.expected),
@@ -245,30 +188,18 @@ mod tests {
 
     #[test]
     fn a_report_is_short_however_much_is_wrong() {
-        let missing = |name: String| Missing {
-            name,
-            shape: vec![2],
-            tried: Vec::new(),
-        };
+        let missing = |name: String| Missing { name, shape: vec![2], tried: Vec::new() };
         let report = BindReport {
-            missing: (0..4000)
-                .map(|at| missing(format!("layers.{at}.w{}", at % 100)))
-                .collect(),
+            missing: (0..4000).map(|at| missing(format!("layers.{at}.w{}", at % 100))).collect(),
             unused: (0..32).map(|at| format!("layers.{at}.wx")).collect(),
             ..BindReport::default()
         };
         let text = report.to_string();
         assert!(text.lines().count() < 30, "{text}");
-        assert!(
-            text.contains("missing: the model needs them (4000)"),
-            "{text}"
-        );
+        assert!(text.contains("missing: the model needs them (4000)"), "{text}");
         assert!(text.contains("and 80 more lines"), "{text}");
         assert!(text.contains("  layers.{0..31}.wx"), "{text}");
-        assert!(
-            text.contains("the nearest unused: layers.{0..31}.wx"),
-            "{text}"
-        );
+        assert!(text.contains("the nearest unused: layers.{0..31}.wx"), "{text}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::dtype::{StoredDtype, byte_len};
 use super::error::WeightsError;
 use super::stored::Stored;
-use super::strided::View;
+use super::view::View;
 
 /// The headers of stored tensors: dtype and shape by name.
 pub trait Headers {
@@ -18,8 +18,7 @@ pub trait Headers {
 
 impl Headers for BTreeMap<String, (StoredDtype, Vec<usize>)> {
     fn header(&self, name: &str) -> Option<(StoredDtype, &[usize])> {
-        self.get(name)
-            .map(|(dtype, shape)| (*dtype, shape.as_slice()))
+        self.get(name).map(|(dtype, shape)| (*dtype, shape.as_slice()))
     }
 }
 
@@ -37,26 +36,14 @@ impl Stored {
     pub(crate) fn resolve(&self, headers: &dyn Headers) -> Result<Node, WeightsError> {
         let node = match self {
             Self::Tensor(name) => leaf(name, headers)?,
-            Self::Transpose(of, left, right) => {
-                self.transpose(of.resolve(headers)?, *left, *right)?
-            }
+            Self::Transpose(of, left, right) => self.transpose(of.resolve(headers)?, *left, *right)?,
             Self::Reshape { of, from, to } => self.reshape(of.resolve(headers)?, from, to)?,
             Self::Slice { of, .. } => self.slice(of.resolve(headers)?)?,
-            Self::Deinterleave {
-                of,
-                axis,
-                blocks,
-                ways,
-            } => {
+            Self::Deinterleave { of, axis, blocks, ways } => {
                 let order = |run| [run, *ways];
                 self.shuffle(of.resolve(headers)?, *axis, *blocks, *ways, order)?
             }
-            Self::Interleave {
-                of,
-                axis,
-                blocks,
-                ways,
-            } => {
+            Self::Interleave { of, axis, blocks, ways } => {
                 let order = |run| [*ways, run];
                 self.shuffle(of.resolve(headers)?, *axis, *blocks, *ways, order)?
             }
@@ -66,15 +53,11 @@ impl Stored {
                 self.concat(parts.collect::<Result<_, _>>()?, *axis)?
             }
             Self::Stack(parts, axis) => {
-                let parts = parts
-                    .iter()
-                    .map(|part| self.layer(part.resolve(headers)?, *axis));
+                let parts = parts.iter().map(|part| self.layer(part.resolve(headers)?, *axis));
                 self.concat(parts.collect::<Result<_, _>>()?, *axis)?
             }
         };
-        self.require(byte_len(node.dtype, &node.shape).is_some(), || {
-            "its size overflows".into()
-        })?;
+        self.require(byte_len(node.dtype, &node.shape).is_some(), || "its size overflows".into())?;
         Ok(node)
     }
 
@@ -87,27 +70,16 @@ impl Stored {
     }
 
     fn reshape(&self, of: Node, from: &[usize], to: &[usize]) -> Result<Node, WeightsError> {
-        self.require(of.shape == from, || {
-            format!("it is stored as {:?}", of.shape)
-        })?;
+        self.require(of.shape == from, || format!("it is stored as {:?}", of.shape))?;
         of.reshaped(self, to.to_vec())
     }
 
     fn slice(&self, of: Node) -> Result<Node, WeightsError> {
-        let Self::Slice {
-            of: key,
-            axis,
-            start,
-            len,
-            total,
-        } = self
-        else {
+        let Self::Slice { of: key, axis, start, len, total } = self else {
             unreachable!("only slices are resolved as slices")
         };
         let (axis, start, len) = (*axis, *start, *len);
-        self.require(of.shape.get(axis) == Some(total), || {
-            format!("it is stored as {:?}", of.shape)
-        })?;
+        self.require(of.shape.get(axis) == Some(total), || format!("it is stored as {:?}", of.shape))?;
         let end = start.checked_add(len);
         self.require(end.is_some_and(|end| end <= *total), || {
             format!("{len} from {start} on are more than {total}")
@@ -115,21 +87,13 @@ impl Stored {
         let mut shape = of.shape.clone();
         shape[axis] = len;
         let view = View::whole(&of.shape).sliced(axis, start, len);
-        let slice = SliceOf {
-            key: key.as_ref().clone(),
-            axis,
-            start,
-            len,
-            view,
-        };
+        let slice = SliceOf { key: key.as_ref().clone(), axis, start, len, view };
         Ok(Node::new(of.dtype, shape, Op::Slice(Box::new(of), slice)))
     }
 
     fn cast(&self, of: Node, dtype: StoredDtype) -> Result<Node, WeightsError> {
         let convertible = of.dtype == dtype || (of.dtype.is_float() && dtype.is_float());
-        self.require(convertible, || {
-            format!("{} does not convert to {dtype}", of.dtype)
-        })?;
+        self.require(convertible, || format!("{} does not convert to {dtype}", of.dtype))?;
         Ok(Node::new(dtype, of.shape.clone(), Op::Cast(Box::new(of))))
     }
 
@@ -152,12 +116,8 @@ impl Stored {
         for part in &parts {
             let fits = part.shape.len() == shape.len()
                 && (0..shape.len()).all(|at| at == axis || part.shape[at] == first.shape[at]);
-            self.require(fits, || {
-                format!("its parts are {:?} and {:?}", first.shape, part.shape)
-            })?;
-            self.require(part.dtype == dtype, || {
-                format!("its parts are {dtype} and {}", part.dtype)
-            })?;
+            self.require(fits, || format!("its parts are {:?} and {:?}", first.shape, part.shape))?;
+            self.require(part.dtype == dtype, || format!("its parts are {dtype} and {}", part.dtype))?;
             shape[axis] = shape[axis].saturating_add(part.shape[axis]);
         }
         Ok(Node::new(dtype, shape, Op::Concat(parts, axis)))
@@ -180,30 +140,18 @@ impl Stored {
             return Err(WeightsError::conversion(self, reason));
         };
         let [outer, inner] = order(run);
-        let view = View::whole(&of.shape)
-            .split(axis, &[blocks, outer, inner])
-            .transposed(axis + 1, axis + 2);
-        Ok(Node::new(
-            of.dtype,
-            of.shape.clone(),
-            Op::Permute(Box::new(of), view),
-        ))
+        let view = View::whole(&of.shape).split(axis, &[blocks, outer, inner]).transposed(axis + 1, axis + 2);
+        Ok(Node::new(of.dtype, of.shape.clone(), Op::Permute(Box::new(of), view)))
     }
 
     fn require(&self, holds: bool, reason: impl FnOnce() -> String) -> Result<(), WeightsError> {
-        if holds {
-            Ok(())
-        } else {
-            Err(WeightsError::conversion(self, reason()))
-        }
+        if holds { Ok(()) } else { Err(WeightsError::conversion(self, reason())) }
     }
 }
 
 fn leaf(name: &str, headers: &dyn Headers) -> Result<Node, WeightsError> {
     let header = headers.header(name);
-    let (dtype, shape) = header.ok_or_else(|| WeightsError::Absent {
-        name: name.to_owned(),
-    })?;
+    let (dtype, shape) = header.ok_or_else(|| WeightsError::Absent { name: name.to_owned() })?;
     Ok(Node::new(dtype, shape.to_vec(), Op::Leaf(name.to_owned())))
 }
 
@@ -291,19 +239,10 @@ mod tests {
     fn shapes_are_those_of_the_operations() {
         let concat = Stored::Concat(vec![a(), Stored::tensor("b")], 0);
         assert_eq!(shape(&concat), Ok(vec![8, 4]));
-        assert_eq!(
-            shape(&Stored::Transpose(Box::new(concat), 0, 1)),
-            Ok(vec![4, 8])
-        );
+        assert_eq!(shape(&Stored::Transpose(Box::new(concat), 0, 1)), Ok(vec![4, 8]));
         assert_eq!(shape(&Stored::Stack(vec![a(), a()], 1)), Ok(vec![6, 2, 4]));
         assert_eq!(shape(&Stored::Stack(vec![a(), a()], 2)), Ok(vec![6, 4, 2]));
-        let slice = |start, len| Stored::Slice {
-            of: Box::new(a()),
-            axis: 0,
-            start,
-            len,
-            total: 6,
-        };
+        let slice = |start, len| Stored::Slice { of: Box::new(a()), axis: 0, start, len, total: 6 };
         assert_eq!(shape(&slice(2, 3)), Ok(vec![3, 4]));
         assert_eq!(shape(&Stored::rope_to_halves(a(), 3)), Ok(vec![6, 4]));
     }
@@ -313,59 +252,19 @@ mod tests {
         for (stored, part) in [
             (Stored::tensor("z"), "no tensor `z`"),
             (Stored::Transpose(Box::new(a()), 0, 2), "no such axis"),
-            (
-                Stored::Concat(vec![a(), Stored::tensor("b")], 1),
-                "[6, 4] and [2, 4]",
-            ),
-            (
-                Stored::Concat(vec![Stored::tensor("b"), Stored::tensor("c")], 0),
-                "F32 and F16",
-            ),
+            (Stored::Concat(vec![a(), Stored::tensor("b")], 1), "[6, 4] and [2, 4]"),
+            (Stored::Concat(vec![Stored::tensor("b"), Stored::tensor("c")], 0), "F32 and F16"),
             (Stored::Concat(vec![], 0), "no parts"),
+            (Stored::Slice { of: Box::new(a()), axis: 0, start: 4, len: 3, total: 6 }, "more than 6"),
+            (Stored::Slice { of: Box::new(a()), axis: 0, start: 0, len: 3, total: 9 }, "[6, 4]"),
             (
-                Stored::Slice {
-                    of: Box::new(a()),
-                    axis: 0,
-                    start: 4,
-                    len: 3,
-                    total: 6,
-                },
+                Stored::Slice { of: Box::new(a()), axis: 0, start: usize::MAX, len: 3, total: 6 },
                 "more than 6",
             ),
-            (
-                Stored::Slice {
-                    of: Box::new(a()),
-                    axis: 0,
-                    start: 0,
-                    len: 3,
-                    total: 9,
-                },
-                "[6, 4]",
-            ),
-            (
-                Stored::Slice {
-                    of: Box::new(a()),
-                    axis: 0,
-                    start: usize::MAX,
-                    len: 3,
-                    total: 6,
-                },
-                "more than 6",
-            ),
-            (
-                Stored::Reshape {
-                    of: Box::new(a()),
-                    from: vec![6, 4],
-                    to: vec![5, 5],
-                },
-                "differ in size",
-            ),
+            (Stored::Reshape { of: Box::new(a()), from: vec![6, 4], to: vec![5, 5] }, "differ in size"),
             (Stored::rope_to_halves(a(), 4), "no multiple"),
             (Stored::rope_to_halves(a(), 0), "no multiple"),
-            (
-                Stored::Cast(Box::new(a()), StoredDtype::I64),
-                "does not convert",
-            ),
+            (Stored::Cast(Box::new(a()), StoredDtype::I64), "does not convert"),
         ] {
             let message = shape(&stored).expect_err("must not fit");
             assert!(message.contains(part), "{stored}: {message}");

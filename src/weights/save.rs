@@ -7,19 +7,19 @@
 //! numpy archives are read, never written; such a checkpoint is saved as safetensors.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{BoolStore, DType, TensorData};
 
-use super::bind::{Binding, Bound, Source};
+use super::binding::{Binding, Bound, Source};
 use super::convert;
 use super::dtype::StoredDtype;
 use super::error::WeightsError;
 use super::layout::Layout;
 use super::resolve::Headers;
 use super::stored::Stored;
+use super::unfinished::Unfinished;
 use super::unstore::Unstore;
 
 /// How to save.
@@ -66,36 +66,23 @@ fn write_params(
     binding: &Binding,
     writer: &mut Writer,
 ) -> Result<(), WeightsError> {
-    let bound: BTreeMap<&str, &Bound> = binding
-        .params()
-        .iter()
-        .map(|bound| (bound.name.as_str(), bound))
-        .collect();
+    let bound: BTreeMap<&str, &Bound> =
+        binding.params().iter().map(|bound| (bound.name.as_str(), bound)).collect();
     let mut copies: BTreeMap<&str, Vec<&Stored>> = BTreeMap::new();
     for bound in binding.params() {
-        if let Source::Tied {
-            to,
-            copy: Some(copy),
-        } = &bound.source
-        {
+        if let Source::Tied { to, copy: Some(copy) } = &bound.source {
             copies.entry(to).or_default().push(copy);
         }
     }
     let mut unstore = Unstore::default();
     for (name, data) in params {
         let Some(bound) = bound.get(name.as_str()) else {
-            return Err(WeightsError::conversion(
-                name,
-                "it is no parameter that was bound",
-            ));
+            return Err(WeightsError::conversion(name, "it is no parameter that was bound"));
         };
         match &bound.source {
             Source::Tied { .. } => {}
             Source::Absent => {
-                return Err(WeightsError::conversion(
-                    name,
-                    "the checkpoint read did not hold it",
-                ));
+                return Err(WeightsError::conversion(name, "the checkpoint read did not hold it"));
             }
             Source::Stored { stored, .. } => {
                 let places = copies.get(name.as_str()).into_iter().flatten().copied();
@@ -117,17 +104,11 @@ fn put(
 ) -> Result<(), WeightsError> {
     let node = stored.resolve(writer)?;
     if node.shape != data.shape.as_slice() {
-        let reason = format!(
-            "it is {:?}, {:?} was read",
-            data.shape.as_slice(),
-            node.shape
-        );
+        let reason = format!("it is {:?}, {:?} was read", data.shape.as_slice(), node.shape);
         return Err(WeightsError::conversion(name, reason));
     }
     let bytes = as_stored(name, data, node.dtype)?;
-    unstore.put(&node, &bytes, &mut |tensor, bytes| {
-        writer.write(tensor, bytes)
-    })
+    unstore.put(&node, &bytes, &mut |tensor, bytes| writer.write(tensor, bytes))
 }
 
 /// The values in their stored type.
@@ -138,18 +119,12 @@ fn as_stored<'a>(
 ) -> Result<std::borrow::Cow<'a, [u8]>, WeightsError> {
     let bytes = data.as_bytes();
     if let (DType::Bool(BoolStore::U32), StoredDtype::Bool) = (data.dtype, to) {
-        let flags = bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|word| u8::from(*word != [0; 4]));
+        let flags = bytes.as_chunks::<4>().0.iter().map(|word| u8::from(*word != [0; 4]));
         return Ok(flags.collect::<Vec<u8>>().into());
     }
     match StoredDtype::of_runtime(data.dtype) {
         Some(from) if from == to => Ok(bytes.into()),
-        Some(from) if from.is_float() && to.is_float() => {
-            Ok(convert::to_vec(bytes, from, to)?.into())
-        }
+        Some(from) if from.is_float() && to.is_float() => Ok(convert::to_vec(bytes, from, to)?.into()),
         _ => {
             let reason = format!("it is {:?}, {to} was read", data.dtype);
             Err(WeightsError::conversion(name, reason))
@@ -168,9 +143,7 @@ struct Writer {
 
 impl Headers for Writer {
     fn header(&self, name: &str) -> Option<(StoredDtype, &[usize])> {
-        self.places
-            .get(name)
-            .map(|(_, _, dtype, shape)| (*dtype, shape.as_slice()))
+        self.places.get(name).map(|(_, _, dtype, shape)| (*dtype, shape.as_slice()))
     }
 }
 
@@ -192,19 +165,12 @@ impl Writer {
             unfinished.set_len(end)?;
             files.push(unfinished);
         }
-        Ok(Self {
-            dir: dir.to_owned(),
-            files,
-            places,
-            written: BTreeSet::new(),
-        })
+        Ok(Self { dir: dir.to_owned(), files, places, written: BTreeSet::new() })
     }
 
     fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), WeightsError> {
         let Some(&(file, start, ..)) = self.places.get(name) else {
-            return Err(WeightsError::Absent {
-                name: name.to_owned(),
-            });
+            return Err(WeightsError::Absent { name: name.to_owned() });
         };
         if self.written.contains(name) {
             let before = self.files[file].read_at(start, bytes.len())?;
@@ -221,15 +187,8 @@ impl Writer {
 
     /// Puts every file in its place, the index and the configuration last.
     fn finish(mut self, layout: &Layout, config: &[u8]) -> Result<Vec<PathBuf>, WeightsError> {
-        if let Some(name) = self
-            .places
-            .keys()
-            .find(|name| !self.written.contains(*name))
-        {
-            return Err(WeightsError::conversion(
-                name,
-                "no parameter was given for it",
-            ));
+        if let Some(name) = self.places.keys().find(|name| !self.written.contains(*name)) {
+            return Err(WeightsError::conversion(name, "no parameter was given for it"));
         }
         if let Some(index) = &layout.index {
             self.add(index, &layout.index_json())?;
@@ -270,84 +229,6 @@ fn remove_stale(dir: &Path, layout: &Layout) {
         if (shard || single || index) && !ours {
             // What cannot be removed is reported as stray when the directory is opened.
             let _ = fs::remove_file(dir.join(name));
-        }
-    }
-}
-
-/// A file under a name of its own until it is complete; removed if it never is.
-struct Unfinished {
-    path: PathBuf,
-    temporary: PathBuf,
-    file: File,
-    renamed: bool,
-}
-
-impl Unfinished {
-    fn create(dir: &Path, name: &str) -> Result<Self, WeightsError> {
-        let path = dir.join(name);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(WeightsError::io(parent))?;
-        }
-        let own = format!(
-            ".{}.{}.part",
-            name.replace(['/', '\\'], "-"),
-            std::process::id()
-        );
-        let temporary = path.with_file_name(own);
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&temporary)
-            .map_err(WeightsError::io(&temporary))?;
-        Ok(Self {
-            path,
-            temporary,
-            file,
-            renamed: false,
-        })
-    }
-
-    fn set_len(&mut self, len: u64) -> Result<(), WeightsError> {
-        self.file
-            .set_len(len)
-            .map_err(WeightsError::io(&self.temporary))
-    }
-
-    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), WeightsError> {
-        self.file
-            .seek(SeekFrom::Start(at))
-            .and_then(|_| self.file.write_all(bytes))
-            .map_err(WeightsError::io(&self.temporary))
-    }
-
-    fn read_at(&mut self, at: u64, len: usize) -> Result<Vec<u8>, WeightsError> {
-        let mut bytes = vec![0; len];
-        self.file
-            .seek(SeekFrom::Start(at))
-            .and_then(|_| self.file.read_exact(&mut bytes))
-            .map_err(WeightsError::io(&self.temporary))?;
-        Ok(bytes)
-    }
-
-    fn sync(&mut self) -> Result<(), WeightsError> {
-        self.file
-            .sync_all()
-            .map_err(WeightsError::io(&self.temporary))
-    }
-
-    fn rename(mut self) -> Result<(), WeightsError> {
-        fs::rename(&self.temporary, &self.path).map_err(WeightsError::io(&self.path))?;
-        self.renamed = true;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.renamed {
-            let _ = fs::remove_file(&self.temporary);
         }
     }
 }

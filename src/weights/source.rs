@@ -72,14 +72,7 @@ impl Source {
             Access::Map => Handle::Mapped(map(&file).map_err(WeightsError::io(path))?),
             Access::Read => Handle::Read(Mutex::new(file)),
         };
-        Ok(Self {
-            path: path.to_owned(),
-            handle,
-        })
-    }
-
-    pub(crate) fn is_mapped(&self) -> bool {
-        matches!(self.handle, Handle::Mapped(_))
+        Ok(Self { path: path.to_owned(), handle })
     }
 
     /// The bytes of `range` in a mapped file.
@@ -146,27 +139,18 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, u64), WeightsError> {
     let meta = file.metadata().map_err(WeightsError::io(path))?;
     if meta.is_dir() {
         let source = std::io::Error::from(std::io::ErrorKind::IsADirectory);
-        return Err(WeightsError::Io {
-            path: path.to_owned(),
-            source,
-        });
+        return Err(WeightsError::Io { path: path.to_owned(), source });
     }
     let len = meta.len();
     if len == 0 {
-        return Err(WeightsError::Empty {
-            file: path.to_owned(),
-        });
+        return Err(WeightsError::Empty { file: path.to_owned() });
     }
     if len <= LFS_MAX {
         let mut text = Vec::new();
-        file.read_to_end(&mut text)
-            .map_err(WeightsError::io(path))?;
+        file.read_to_end(&mut text).map_err(WeightsError::io(path))?;
         file.rewind().map_err(WeightsError::io(path))?;
         if text.starts_with(LFS_MARK) {
-            return Err(WeightsError::LfsPointer {
-                file: path.to_owned(),
-                size: lfs_size(&text),
-            });
+            return Err(WeightsError::LfsPointer { file: path.to_owned(), size: lfs_size(&text) });
         }
     }
     Ok((file, len))
@@ -174,11 +158,7 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, u64), WeightsError> {
 
 fn lfs_size(pointer: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(pointer).ok()?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("size "))?
-        .trim()
-        .parse()
-        .ok()
+    text.lines().find_map(|line| line.strip_prefix("size "))?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -200,10 +180,7 @@ mod tests {
             assert_eq!(len, 5);
             let source = Source::open(&path, file, access).expect("opens");
             assert_eq!(&*source.range(1..4).expect("in the file"), &[2, 3, 4]);
-            assert!(
-                source.range(3..9).is_err(),
-                "{access:?} gave bytes behind the end"
-            );
+            assert!(source.range(3..9).is_err(), "{access:?} gave bytes behind the end");
         }
     }
 
@@ -211,17 +188,10 @@ mod tests {
     fn what_is_no_weight_file_is_refused() {
         let (_dir, path) = written(b"");
         assert!(matches!(open_file(&path), Err(WeightsError::Empty { .. })));
-        let (_dir, path) = written(
-            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4976698672\n",
-        );
+        let (_dir, path) =
+            written(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 4976698672\n");
         let error = open_file(&path).expect_err("a pointer");
-        assert!(matches!(
-            error,
-            WeightsError::LfsPointer {
-                size: Some(4_976_698_672),
-                ..
-            }
-        ));
+        assert!(matches!(error, WeightsError::LfsPointer { size: Some(4_976_698_672), .. }));
         assert!(error.to_string().contains("git lfs pull"), "{error}");
     }
 }

@@ -84,23 +84,13 @@ impl Stored {
     /// `permute` of the reference's weight conversion, on axis 0.
     #[must_use]
     pub fn rope_to_halves(of: Stored, heads: usize) -> Self {
-        Self::Deinterleave {
-            of: Box::new(of),
-            axis: 0,
-            blocks: heads,
-            ways: 2,
-        }
+        Self::Deinterleave { of: Box::new(of), axis: 0, blocks: heads, ways: 2 }
     }
 
     /// The reverse of [`Stored::rope_to_halves`], for code that rotates neighbours.
     #[must_use]
     pub fn rope_to_interleaved(of: Stored, heads: usize) -> Self {
-        Self::Interleave {
-            of: Box::new(of),
-            axis: 0,
-            blocks: heads,
-            ways: 2,
-        }
+        Self::Interleave { of: Box::new(of), axis: 0, blocks: heads, ways: 2 }
     }
 
     /// The names of the stored tensors, in the order of the expression.
@@ -134,46 +124,18 @@ impl Stored {
         let mut one = |of: &Stored| of.rename(replace).map(Box::new);
         Some(match self {
             Self::Transpose(of, left, right) => Self::Transpose(one(of)?, *left, *right),
-            Self::Slice {
-                of,
-                axis,
-                start,
-                len,
-                total,
-            } => Self::Slice {
-                of: one(of)?,
-                axis: *axis,
-                start: *start,
-                len: *len,
-                total: *total,
-            },
-            Self::Reshape { of, from, to } => Self::Reshape {
-                of: one(of)?,
-                from: from.clone(),
-                to: to.clone(),
-            },
-            Self::Deinterleave {
-                of,
-                axis,
-                blocks,
-                ways,
-            } => Self::Deinterleave {
-                of: one(of)?,
-                axis: *axis,
-                blocks: *blocks,
-                ways: *ways,
-            },
-            Self::Interleave {
-                of,
-                axis,
-                blocks,
-                ways,
-            } => Self::Interleave {
-                of: one(of)?,
-                axis: *axis,
-                blocks: *blocks,
-                ways: *ways,
-            },
+            Self::Slice { of, axis, start, len, total } => {
+                Self::Slice { of: one(of)?, axis: *axis, start: *start, len: *len, total: *total }
+            }
+            Self::Reshape { of, from, to } => {
+                Self::Reshape { of: one(of)?, from: from.clone(), to: to.clone() }
+            }
+            Self::Deinterleave { of, axis, blocks, ways } => {
+                Self::Deinterleave { of: one(of)?, axis: *axis, blocks: *blocks, ways: *ways }
+            }
+            Self::Interleave { of, axis, blocks, ways } => {
+                Self::Interleave { of: one(of)?, axis: *axis, blocks: *blocks, ways: *ways }
+            }
             Self::Cast(of, dtype) => Self::Cast(one(of)?, *dtype),
             Self::Tensor(name) => Self::Tensor(replace(name)?),
             Self::Concat(parts, axis) => Self::Concat(all(parts, replace)?, *axis),
@@ -193,41 +155,15 @@ impl fmt::Display for Stored {
             Self::Transpose(of, left, right) => write!(f, "transpose({of}, {left}, {right})"),
             Self::Concat(parts, axis) => list(f, "concat", parts, *axis),
             Self::Stack(parts, axis) => list(f, "stack", parts, *axis),
-            Self::Slice {
-                of,
-                axis,
-                start,
-                len,
-                total,
-            } => {
-                write!(
-                    f,
-                    "slice({of}, axis={axis}, {start}..{} of {total})",
-                    start.saturating_add(*len)
-                )
+            Self::Slice { of, axis, start, len, total } => {
+                write!(f, "slice({of}, axis={axis}, {start}..{} of {total})", start.saturating_add(*len))
             }
             Self::Reshape { of, to, .. } => write!(f, "reshape({of}, {to:?})"),
-            Self::Deinterleave {
-                of,
-                axis,
-                blocks,
-                ways,
-            } => {
-                write!(
-                    f,
-                    "deinterleave({of}, axis={axis}, blocks={blocks}, ways={ways})"
-                )
+            Self::Deinterleave { of, axis, blocks, ways } => {
+                write!(f, "deinterleave({of}, axis={axis}, blocks={blocks}, ways={ways})")
             }
-            Self::Interleave {
-                of,
-                axis,
-                blocks,
-                ways,
-            } => {
-                write!(
-                    f,
-                    "interleave({of}, axis={axis}, blocks={blocks}, ways={ways})"
-                )
+            Self::Interleave { of, axis, blocks, ways } => {
+                write!(f, "interleave({of}, axis={axis}, blocks={blocks}, ways={ways})")
             }
             Self::Cast(of, dtype) => write!(f, "cast({of}, {dtype})"),
         }

@@ -12,7 +12,8 @@ use super::error::WeightsError;
 use super::resolve::{Node, Op};
 use super::source::Data;
 use super::stored::Stored;
-use super::strided::{self, View};
+use super::strided;
+use super::view::View;
 
 /// The largest piece that is made of memory of its own, in bytes. Two of them are alive at most.
 pub(crate) const PIECE: usize = 16 << 20;
@@ -28,11 +29,7 @@ impl Stored {
     pub fn read(&self, checkpoint: &Checkpoint) -> Result<HostTensor, WeightsError> {
         let node = self.resolve(checkpoint)?;
         let bytes = whole(&node, checkpoint)?;
-        Ok(HostTensor {
-            dtype: node.dtype,
-            shape: node.shape,
-            bytes: bytes.to_vec(),
-        })
+        Ok(HostTensor { dtype: node.dtype, shape: node.shape, bytes: bytes.to_vec() })
     }
 }
 
@@ -68,11 +65,7 @@ pub(crate) fn whole(node: &Node, checkpoint: &Checkpoint) -> Result<Data, Weight
 }
 
 /// The bytes of a node in order.
-pub(crate) fn stream(
-    node: &Node,
-    checkpoint: &Checkpoint,
-    sink: Sink<'_>,
-) -> Result<(), WeightsError> {
+pub(crate) fn stream(node: &Node, checkpoint: &Checkpoint, sink: Sink<'_>) -> Result<(), WeightsError> {
     emit(node, checkpoint, 0..node.elements(), sink)
 }
 
@@ -80,6 +73,7 @@ pub(crate) fn stream(
 pub(crate) fn plain(node: &Node) -> Option<(&str, Range<usize>)> {
     match &node.op {
         Op::Leaf(name) => Some((name, 0..node.bytes())),
+        _ if node.elements() == 0 => None,
         Op::Reshape(of) => plain(of),
         Op::Cast(of) if of.dtype == node.dtype => plain(of),
         Op::Permute(of, view) => shifted(node, of, view),
@@ -92,10 +86,7 @@ pub(crate) fn plain(node: &Node) -> Option<(&str, Range<usize>)> {
 fn shifted<'a>(node: &Node, of: &'a Node, view: &View) -> Option<(&'a str, Range<usize>)> {
     let start = view.contiguous()? * node.dtype.size()?;
     let (name, range) = plain(of)?;
-    Some((
-        name,
-        range.start + start..range.start + start + node.bytes(),
-    ))
+    Some((name, range.start + start..range.start + start + node.bytes()))
 }
 
 /// The elements of `range` of what a node yields.
@@ -154,12 +145,7 @@ fn viewed(
 ) -> Result<(), WeightsError> {
     let size = element_size(node)?;
     if let Some(offset) = view.contiguous() {
-        return emit(
-            of,
-            checkpoint,
-            range.start + offset..range.end + offset,
-            sink,
-        );
+        return emit(of, checkpoint, range.start + offset..range.end + offset, sink);
     }
     let source = whole(of, checkpoint)?;
     // Pieces of whole rows where a row is small enough, since these are gathered fastest.
@@ -199,12 +185,7 @@ fn concat(
     let size = element_size(node)?;
     let sources: Vec<(Data, usize)> = parts
         .iter()
-        .map(|part| {
-            Ok((
-                whole(part, checkpoint)?,
-                part.shape[axis..].iter().product(),
-            ))
-        })
+        .map(|part| Ok((whole(part, checkpoint)?, part.shape[axis..].iter().product())))
         .collect::<Result<_, WeightsError>>()?;
     let row: usize = sources.iter().map(|source| source.1).sum();
     let mut piece = Vec::new();
@@ -236,9 +217,6 @@ fn concat(
 
 fn element_size(node: &Node) -> Result<usize, WeightsError> {
     node.dtype.size().ok_or_else(|| {
-        WeightsError::conversion(
-            node.dtype,
-            "elements smaller than a byte cannot be reordered",
-        )
+        WeightsError::conversion(node.dtype, "elements smaller than a byte cannot be reordered")
     })
 }

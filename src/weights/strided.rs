@@ -1,172 +1,17 @@
-//! Strided views of a flat buffer, gathered from it and scattered into it.
+//! Moves elements in the order of a [`View`], from a buffer and back into one.
 //!
-//! In: bytes, the size of an element, and a [`View`] (extents with their strides). Out: the elements
-//! in the row order of the view, or back where they came from.
-//!
-//! Every conversion that only moves elements (transpose, slice, interleave) is one such view, so that
-//! there is one kernel and its inverse.
+//! In: bytes, the size of an element, and a view. Out: the elements in the row order of the view, or
+//! back where they came from.
 
 use std::ops::Range;
 
-/// Elements of a buffer, seen in another order. All numbers count elements.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct View {
-    /// Where the first element is.
-    offset: usize,
-    /// Extent and stride of each axis, outermost first.
-    axes: Vec<(usize, usize)>,
-}
-
-impl View {
-    /// The whole of a buffer of this shape, in its own order.
-    pub(crate) fn whole(shape: &[usize]) -> Self {
-        let mut stride = 1_usize;
-        let mut axes: Vec<(usize, usize)> = shape
-            .iter()
-            .rev()
-            .map(|&extent| {
-                let axis = (extent, stride);
-                stride = stride.saturating_mul(extent);
-                axis
-            })
-            .collect();
-        axes.reverse();
-        Self { offset: 0, axes }
-    }
-
-    /// A buffer in column order, seen in row order.
-    pub(crate) fn columns(shape: &[usize]) -> Self {
-        let reversed: Vec<usize> = shape.iter().rev().copied().collect();
-        let mut view = Self::whole(&reversed);
-        view.axes.reverse();
-        view
-    }
-
-    /// The view with two axes exchanged.
-    pub(crate) fn transposed(mut self, left: usize, right: usize) -> Self {
-        self.axes.swap(left, right);
-        self
-    }
-
-    /// The view of `len` positions of an axis, from `start` on.
-    pub(crate) fn sliced(mut self, axis: usize, start: usize, len: usize) -> Self {
-        self.offset += start * self.axes[axis].1;
-        self.axes[axis].0 = len;
-        self
-    }
-
-    /// The view with one axis seen as several, whose extents multiply to it.
-    pub(crate) fn split(mut self, axis: usize, extents: &[usize]) -> Self {
-        let (_, mut stride) = self.axes[axis];
-        let mut parts: Vec<(usize, usize)> = extents
-            .iter()
-            .rev()
-            .map(|&extent| {
-                let part = (extent, stride);
-                stride *= extent;
-                part
-            })
-            .collect();
-        parts.reverse();
-        self.axes.splice(axis..=axis, parts);
-        self
-    }
-
-    /// How many elements the view has.
-    pub(crate) fn elements(&self) -> usize {
-        self.axes.iter().map(|axis| axis.0).product()
-    }
-
-    /// How many elements there are in one position of the outermost axis that has several.
-    pub(crate) fn row(&self) -> usize {
-        let outer = self
-            .axes
-            .iter()
-            .position(|axis| axis.0 != 1)
-            .unwrap_or(self.axes.len());
-        self.axes
-            .iter()
-            .skip(outer + 1)
-            .map(|axis| axis.0)
-            .product()
-    }
-
-    /// Where the view begins, if its elements follow one another in the buffer.
-    pub(crate) fn contiguous(&self) -> Option<usize> {
-        let compact = self.compact();
-        match compact.as_slice() {
-            [] | [(_, 1)] => Some(self.offset),
-            _ => None,
-        }
-    }
-
-    /// The axes without those of extent one, and with neighbours that run on merged.
-    fn compact(&self) -> Vec<(usize, usize)> {
-        let mut merged: Vec<(usize, usize)> = Vec::with_capacity(self.axes.len());
-        for &(extent, stride) in self.axes.iter().filter(|axis| axis.0 != 1) {
-            match merged.last_mut() {
-                Some(outer) if outer.1 == extent * stride => *outer = (outer.0 * extent, stride),
-                _ => merged.push((extent, stride)),
-            }
-        }
-        merged
-    }
-
-    /// Calls `visit(position in the view, position in the buffer, stride, count)` for every run of
-    /// the innermost axis within `range`.
-    fn runs(&self, range: Range<usize>, mut visit: impl FnMut(usize, usize, usize, usize)) {
-        let axes = self.compact();
-        let Some((&(inner, stride), outer)) = axes.split_last() else {
-            if !range.is_empty() {
-                visit(range.start, self.offset, 1, 1);
-            }
-            return;
-        };
-        if range.is_empty() || inner == 0 {
-            return;
-        }
-        let mut position = range.start;
-        let mut within = position % inner;
-        let mut index = coordinates(position / inner, outer);
-        while position < range.end {
-            let row: usize = self.offset
-                + index
-                    .iter()
-                    .zip(outer)
-                    .map(|(at, axis)| at * axis.1)
-                    .sum::<usize>();
-            let count = (inner - within).min(range.end - position);
-            visit(position, row + within * stride, stride, count);
-            position += count;
-            within = 0;
-            advance(&mut index, outer);
-        }
-    }
-}
-
-fn coordinates(mut flat: usize, axes: &[(usize, usize)]) -> Vec<usize> {
-    let mut index = vec![0; axes.len()];
-    for (at, axis) in index.iter_mut().zip(axes).rev() {
-        if axis.0 > 0 {
-            *at = flat % axis.0;
-            flat /= axis.0;
-        }
-    }
-    index
-}
-
-fn advance(index: &mut [usize], axes: &[(usize, usize)]) {
-    for (at, axis) in index.iter_mut().zip(axes).rev() {
-        *at += 1;
-        if *at < axis.0 {
-            return;
-        }
-        *at = 0;
-    }
-}
+use super::view::{View, coordinates};
 
 /// The elements of `range`, counted in the view, as bytes.
 pub(crate) fn gather(source: &[u8], size: usize, view: &View, range: Range<usize>) -> Vec<u8> {
+    if range.is_empty() {
+        return Vec::new();
+    }
     let first = range.start;
     let mut out = vec![0; range.len() * size];
     if let Some(plane) = Plane::of(view, &range) {
@@ -235,20 +80,10 @@ impl Plane {
         let (outer, &[(rows, 1), (columns, stride)]) = axes.split_last_chunk()? else {
             return None;
         };
-        let unit = if outer.is_empty() {
-            columns
-        } else {
-            rows * columns
-        };
+        let unit = if outer.is_empty() { columns } else { rows * columns };
         let whole = unit > 0 && range.start.is_multiple_of(unit) && range.end.is_multiple_of(unit);
         let offset = view.offset;
-        whole.then(|| Self {
-            offset,
-            outer: outer.to_vec(),
-            rows,
-            columns,
-            stride,
-        })
+        whole.then(|| Self { offset, outer: outer.to_vec(), rows, columns, stride })
     }
 
     fn visit(&self, range: &Range<usize>, mut visit: impl FnMut(usize, usize)) {
@@ -256,11 +91,7 @@ impl Plane {
         let mut position = range.start;
         while position < range.end {
             let index = coordinates(position / plane, &self.outer);
-            let base: usize = index
-                .iter()
-                .zip(&self.outer)
-                .map(|(at, axis)| at * axis.1)
-                .sum();
+            let base: usize = index.iter().zip(&self.outer).map(|(at, axis)| at * axis.1).sum();
             let plane_start = position - position % plane;
             let end = range.end.min(plane_start + plane);
             let rows = (position - plane_start) / self.columns..(end - plane_start) / self.columns;
@@ -292,9 +123,7 @@ mod tests {
     use super::*;
 
     fn ramp(len: usize) -> Vec<u8> {
-        (0..len)
-            .map(|value| u8::try_from(value % 251).unwrap_or(0))
-            .collect()
+        (0..len).map(|value| u8::try_from(value % 251).unwrap_or(0)).collect()
     }
 
     #[test]
@@ -319,10 +148,8 @@ mod tests {
         let view = View::whole(&[3, 40, 35]).transposed(1, 2);
         let all = gather(&source, 1, &view, 0..3 * 40 * 35);
         let one = View::whole(&[40, 35]).transposed(0, 1);
-        let by_one: Vec<u8> = source
-            .chunks(40 * 35)
-            .flat_map(|matrix| gather(matrix, 1, &one, 0..40 * 35))
-            .collect();
+        let by_one: Vec<u8> =
+            source.chunks(40 * 35).flat_map(|matrix| gather(matrix, 1, &one, 0..40 * 35)).collect();
         assert_eq!(all, by_one);
         assert_eq!(gather(&source, 1, &view, 1400..4200), by_one[1400..]);
         assert_eq!(gather(&source, 1, &view, 1435..1470), by_one[1435..1470]);
@@ -331,26 +158,11 @@ mod tests {
     #[test]
     fn scatter_undoes_gather() {
         let source = ramp(2 * 3 * 4 * 5);
-        let view = View::whole(&[6, 20])
-            .split(0, &[2, 3])
-            .transposed(0, 1)
-            .transposed(1, 2);
+        let view = View::whole(&[6, 20]).split(0, &[2, 3]).transposed(0, 1).transposed(1, 2);
         let gathered = gather(&source, 1, &view, 0..120);
         assert_ne!(gathered, source);
         let mut back = vec![0; 120];
         scatter(&gathered, 1, &view, &mut back);
         assert_eq!(back, source);
-    }
-
-    #[test]
-    fn rows_of_the_first_axis_are_contiguous() {
-        let whole = View::whole(&[4, 3, 2]);
-        assert_eq!(whole.clone().sliced(0, 1, 2).contiguous(), Some(6));
-        assert_eq!(whole.clone().sliced(1, 1, 2).contiguous(), None);
-        assert_eq!(
-            View::whole(&[1, 4, 1]).transposed(0, 2).contiguous(),
-            Some(0)
-        );
-        assert_eq!(View::whole(&[]).contiguous(), Some(0));
     }
 }

@@ -8,17 +8,12 @@ use super::dtype::StoredDtype;
 
 /// Bytes that differ from their neighbours.
 pub(crate) fn ramp(len: usize) -> Vec<u8> {
-    (0..len)
-        .map(|at| u8::try_from((at * 7 + at / 251) % 251).unwrap_or(0))
-        .collect()
+    (0..len).map(|at| u8::try_from((at * 7 + at / 251) % 251).unwrap_or(0)).collect()
 }
 
 /// The bytes of single-precision numbers.
 pub(crate) fn singles(values: &[f32]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// A tensor to write: name, dtype, shape, bytes.
@@ -35,8 +30,6 @@ pub(crate) fn file(tensors: &[Written<'_>]) -> Vec<u8> {
         let view = TensorView::new(dtype.safetensors(), shape.clone(), bytes);
         (*name, view.expect("shape, dtype and bytes agree"))
     });
-    let metadata = [("format".to_owned(), "pt".to_owned())]
-        .into_iter()
-        .collect();
+    let metadata = [("format".to_owned(), "pt".to_owned())].into_iter().collect();
     serialize(views, Some(metadata)).expect("serialises")
 }

@@ -4,3 +4,4 @@ mod bind;
 mod load;
 mod open;
 mod save;
+mod unstore;
