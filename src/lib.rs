@@ -17,6 +17,7 @@ pub mod cli;
 pub mod diag;
 pub mod facts;
 pub mod lang;
+pub mod matcher;
 pub mod ops;
 pub mod plan;
 pub mod registry;

@@ -138,11 +138,17 @@ impl Facts {
         self.deep.get_or_init(|| listing::list_below(&self.root, &self.entries))
     }
 
+    /// The entries of the top level of exactly that name: one, unless names that are not Unicode collide.
+    pub fn entries_named<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f Entry> {
+        let start = self.entries.partition_point(|entry| entry.name.as_str() < name);
+        let count = self.entries[start..].iter().take_while(|entry| entry.name == name).count();
+        self.entries[start..start + count].iter()
+    }
+
     /// Whether the top level has a file of that name.
     #[must_use]
     pub fn has_file(&self, name: &str) -> bool {
-        let at = self.entries.partition_point(|entry| entry.name.as_str() < name);
-        self.entries[at..].iter().take_while(|entry| entry.name == name).any(|entry| entry.kind == Kind::File)
+        self.entries_named(name).any(|entry| entry.kind == Kind::File)
     }
 
     /// The config, if the directory has one.

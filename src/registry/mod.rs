@@ -192,6 +192,15 @@ static EMBEDDED: LazyLock<(Registry, Problems)> = LazyLock::new(|| {
 });
 
 impl Registry {
+    /// The registry that omni ships with, shared.
+    ///
+    /// # Errors
+    /// As [`Registry::embedded`].
+    pub fn shipped() -> Result<&'static Self, Problems> {
+        let (registry, problems) = &*EMBEDDED;
+        problems.clone().or_ok(registry)
+    }
+
     /// The registry that omni ships with.
     ///
     /// # Errors
