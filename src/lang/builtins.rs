@@ -18,11 +18,14 @@ const PURE: &[&str] = &[
     "bool",
     "dict",
     "enumerate",
+    "exp",
     "fail",
     "float",
     "int",
+    "isinstance",
     "len",
     "list",
+    "log",
     "max",
     "min",
     "range",
@@ -113,6 +116,9 @@ impl Tracer<'_> {
             }
             (Value::Const(Const::Str(text)), "endswith", [Value::Const(Const::Str(part))]) => {
                 Ok(Value::bool(text.ends_with(&**part)))
+            }
+            (Value::Const(Const::Str(text)), "removeprefix", [Value::Const(Const::Str(part))]) => {
+                Ok(Value::str(text.strip_prefix(&**part).unwrap_or(text)))
             }
             _ => Err(wrong_arguments(name, arguments, range, scope)),
         }
@@ -218,6 +224,17 @@ fn pure(name: &str, arguments: &[Value]) -> Result<Value, Fault> {
             let value = value.as_f64().filter(|value| *value >= 0.0).ok_or_else(refuse)?;
             Ok(Value::Const(Const::Float(value.sqrt())))
         }
+        ("log", [Value::Const(value)]) => {
+            let value = value.as_f64().filter(|value| *value > 0.0).ok_or_else(refuse)?;
+            Ok(Value::Const(Const::Float(value.ln())))
+        }
+        ("exp", [Value::Const(value)]) => {
+            let value = value.as_f64().ok_or_else(refuse)?;
+            Ok(Value::Const(Const::Float(value.exp())))
+        }
+        ("isinstance", [value, Value::Function(kind)]) => {
+            is_instance(value, kind).map(Value::bool).ok_or_else(refuse)
+        }
         ("int", [Value::Dim(_)]) => Ok(arguments[0].clone()),
         ("int", [Value::Const(value)]) => match value {
             Const::Bool(value) => Ok(Value::int(i64::from(*value))),
@@ -251,6 +268,19 @@ fn pure(name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         }
         _ => Err(refuse()),
     }
+}
+
+/// Whether a value is of the type that a name stands for in Python; `None` if the name stands for no type.
+fn is_instance(value: &Value, kind: &str) -> Option<bool> {
+    Some(match kind {
+        "list" => matches!(value, Value::List(_)),
+        "dict" => matches!(value, Value::Dict(_)),
+        "str" => matches!(value, Value::Const(Const::Str(_))),
+        "bool" => matches!(value, Value::Const(Const::Bool(_))),
+        "float" => matches!(value, Value::Const(Const::Float(_))),
+        "int" => matches!(value, Value::Dim(_) | Value::Const(Const::Int(_) | Const::Bool(_))),
+        _ => return None,
+    })
 }
 
 fn extreme(name: &str, items: &[Value]) -> Result<Value, Fault> {
@@ -303,4 +333,31 @@ pub(super) fn fill(
     }
     out.push_str(rest);
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(value: Value, kind: &str) -> Option<bool> {
+        let given = pure("isinstance", &[value, Value::Function(Arc::from(kind))]).ok()?;
+        given.as_const().map(|given| given.is_true())
+    }
+
+    #[test]
+    fn a_value_is_an_instance_of_the_type_python_gives_it() {
+        assert_eq!(instance(Value::list(Vec::new()), "list"), Some(true));
+        assert_eq!(instance(Value::int(3), "list"), Some(false));
+        assert_eq!(instance(Value::bool(true), "int"), Some(true));
+        assert_eq!(instance(Value::int(3), "float"), Some(false));
+        assert_eq!(instance(Value::NONE, "dict"), Some(false));
+        assert_eq!(instance(Value::int(3), "len"), None);
+    }
+
+    #[test]
+    fn logarithms_are_of_numbers_above_zero() {
+        let log = |value| pure("log", &[Value::Const(Const::Float(value))]).ok().and_then(|v| v.as_const());
+        assert_eq!(log(1.0), Some(Const::Float(0.0)));
+        assert_eq!(log(0.0), None);
+    }
 }

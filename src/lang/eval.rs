@@ -364,7 +364,7 @@ impl Tracer<'_> {
                 };
                 Err(scope.error("unknown-attribute", range, message).maybe_help(help))
             }
-            Value::Const(Const::Str(_)) if matches!(&**name, "startswith" | "endswith") => {
+            Value::Const(Const::Str(_)) if matches!(&**name, "startswith" | "endswith" | "removeprefix") => {
                 Ok(Value::Bound(Rc::new(value.clone()), Arc::clone(name)))
             }
             other => {
