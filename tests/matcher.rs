@@ -326,6 +326,14 @@ fn a_language_model_with_layer_folders_is_no_autoencoder() {
 }
 
 #[test]
+fn a_whole_pipeline_is_recognised_by_its_index() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/StableDiffusionPipeline");
+    let found = shipped().find(&read(&dir)).expect("a match");
+    assert_eq!((found.category.as_str(), found.rule.as_str()), ("diffusers", "diffusers-index"));
+    assert_eq!(found.architecture_name(), Some("StableDiffusionPipeline"));
+}
+
+#[test]
 fn components_of_pipelines_are_recognised_alone() {
     let unet = r#"{"_class_name": "UNet2DConditionModel", "_diffusers_version": "0.42.1"}"#;
     let expected = ("diffusers".to_owned(), "UNet2DConditionModel".to_owned());
@@ -613,7 +621,7 @@ fn every_name_of_the_specification_is_recognised() {
         match model_type.as_str() {
             // The specification names the class of a model with other attention: see names/other.toml.
             "glm4_moe_lite" => {
-                assert_eq!(ours, ("Glm4MoeLiteForCausalLM".into(), Some("Glm4MoeLiteConfig".into())))
+                assert_eq!(ours, ("Glm4MoeLiteForCausalLM".into(), Some("Glm4MoeLiteConfig".into())));
             }
             _ => assert_eq!((ours.0.as_str(), ours.1.as_deref()), theirs, "{model_type}"),
         }
@@ -658,7 +666,10 @@ fn any_directory() -> impl Strategy<Value = Vec<(String, String)>> {
 fn summary(outcome: &Result<Match, Box<NoMatch>>) -> String {
     match outcome {
         Ok(found) => format!("{} {} {:?} {:?}", found.category, found.rule, found.architecture, found.tried),
-        Err(error) => format!("{:?} {:?} {:?}", error.reason, error.category, error.tried),
+        Err(error) => {
+            let reason = format!("{:?}", error.reason).replace(&error.directory, "DIR");
+            format!("{reason} {:?} {:?}", error.category, error.tried)
+        }
     }
 }
 

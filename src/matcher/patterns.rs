@@ -129,7 +129,7 @@ fn compile_globs(rules: &Rules) -> Compiled<GlobSet> {
                     builder.add(compiled);
                 }
                 Err(error) => {
-                    problems.push(invalid(&condition.span, "glob", glob, &error.kind().to_string()))
+                    problems.push(invalid(&condition.span, "glob", glob, &error.kind().to_string()));
                 }
             }
         }
