@@ -457,8 +457,8 @@ mod tests {
             prop_assert_eq!(value(linear.floor_div(&k(b))), Ok(floor_div(expected, b)));
             prop_assert_eq!(value(linear.remainder(&k(b))), Ok(expected.rem_euclid(b)));
             prop_assert_eq!(value(linear.floor_div(&t)), Ok(floor_div(expected, time)));
-            prop_assert_eq!(value(Ok(Dim::min(&linear, &h))), Ok(expected.min(height)));
-            prop_assert_eq!(value(Ok(Dim::max(&linear, &h))), Ok(expected.max(height)));
+            prop_assert_eq!(value(Ok(linear.smaller(&h))), Ok(expected.min(height)));
+            prop_assert_eq!(value(Ok(linear.larger(&h))), Ok(expected.max(height)));
         }
     }
 }

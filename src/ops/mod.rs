@@ -18,6 +18,7 @@ mod arithmetic;
 mod attention;
 mod compare;
 mod elementwise;
+mod experts;
 mod function;
 mod layout;
 mod linear;
@@ -26,7 +27,9 @@ mod operand;
 mod order;
 mod positions;
 mod reduce;
+mod relative_bias;
 mod rope;
+mod route;
 mod softmax;
 
 #[cfg(test)]
@@ -63,12 +66,15 @@ const FAMILIES: &[&[Op]] = &[
     attention::OPS,
     compare::OPS,
     elementwise::OPS,
+    experts::OPS,
     linear::OPS,
     norm::OPS,
     order::OPS,
     positions::OPS,
     reduce::OPS,
+    relative_bias::OPS,
     rope::OPS,
+    route::OPS,
     softmax::OPS,
 ];
 
