@@ -16,9 +16,9 @@
 pub mod cli;
 pub mod diag;
 pub mod facts;
-pub mod info;
 pub mod lang;
 pub mod matcher;
+pub mod model;
 pub mod ops;
 pub mod plan;
 pub mod registry;

@@ -254,6 +254,7 @@ impl Tracer<'_> {
             attributes,
             kernel: Arc::from(traced.kernel),
             inputs: call.inputs,
+            sizes: call.sizes,
             outputs: outputs.clone(),
             path,
             span: scope.span(range),
@@ -355,6 +356,13 @@ impl Tracer<'_> {
         let label = format!("{}.{name}", layer.module_name());
         let arguments =
             self.bind_arguments(&label, &method.inputs, positional, keywords, Some(layer), range, scope)?;
+        let given = arguments.iter().find_map(|(_, value)| match value {
+            Value::Tensor(slot, _) => Some(*slot),
+            _ => None,
+        });
+        if let (Some(slot), "forward", false) = (given, name, layer.path.is_empty()) {
+            self.block().taps.push((format!("{}:input", layer.path), slot));
+        }
         let value = self.deeper(&scope.span(range), |tracer| tracer.run(layer, method, arguments))?;
         self.tap(&layer.path, name, &value);
         Ok(value)

@@ -50,6 +50,13 @@ impl<'r> Program<'r> {
         &self.tracer.params
     }
 
+    /// Gives the named parameters tensors of their own, whatever the definition ties them to.
+    pub fn untie(&mut self, names: &[String]) {
+        for param in self.tracer.params.iter_mut().filter(|param| names.contains(&param.name)) {
+            param.tied_to = None;
+        }
+    }
+
     /// The architecture that was built.
     #[must_use]
     pub fn architecture(&self) -> &Architecture {

@@ -154,6 +154,8 @@ pub struct Call {
     pub attributes: Vec<(&'static str, String)>,
     /// Pairs of sizes that only the running program can compare, with what they are.
     pub constraints: Vec<(Dim, Dim, String)>,
+    /// The sizes asked for: what the kernel depends on beside its inputs.
+    pub sizes: Vec<Dim>,
     /// The first state number that is still free; grows with [`Call::new_state`].
     pub next_state: usize,
 }
@@ -162,7 +164,14 @@ impl Call {
     /// A call with the given arguments by parameter name; defaults must be filled in already.
     #[must_use]
     pub fn new(arguments: BTreeMap<&'static str, Arg>, next_state: usize) -> Self {
-        Self { arguments, inputs: Vec::new(), attributes: Vec::new(), constraints: Vec::new(), next_state }
+        Self {
+            arguments,
+            inputs: Vec::new(),
+            attributes: Vec::new(),
+            constraints: Vec::new(),
+            sizes: Vec::new(),
+            next_state,
+        }
     }
 
     /// The argument itself, for an op that takes several kinds.
@@ -328,6 +337,7 @@ impl Call {
         let arg = self.peek(name).clone();
         let dim = as_dim(name, &arg)?;
         self.note(name, &dim);
+        self.sizes.push(dim.clone());
         Ok(dim)
     }
 
@@ -345,6 +355,7 @@ impl Call {
             other => vec![as_dim(name, &other)?],
         };
         self.note(name, &show_shape(&dims));
+        self.sizes.extend(dims.iter().cloned());
         Ok(dims)
     }
 
@@ -358,6 +369,7 @@ impl Call {
         for (axis, arg) in entries {
             let dim = as_dim(name, &arg)?;
             self.note(name, &format_args!("{axis}={dim}"));
+            self.sizes.push(dim.clone());
             sizes.push((axis, dim));
         }
         Ok(sizes)

@@ -18,7 +18,6 @@ mod arithmetic;
 mod attention;
 mod compare;
 mod elementwise;
-mod experts;
 mod function;
 mod layout;
 mod linear;
@@ -27,9 +26,7 @@ mod operand;
 mod order;
 mod positions;
 mod reduce;
-mod relative_bias;
 mod rope;
-mod route;
 mod softmax;
 
 #[cfg(test)]
@@ -66,15 +63,12 @@ const FAMILIES: &[&[Op]] = &[
     attention::OPS,
     compare::OPS,
     elementwise::OPS,
-    experts::OPS,
     linear::OPS,
     norm::OPS,
     order::OPS,
     positions::OPS,
     reduce::OPS,
-    relative_bias::OPS,
     rope::OPS,
-    route::OPS,
     softmax::OPS,
 ];
 

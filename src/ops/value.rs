@@ -158,6 +158,20 @@ impl Value {
         })
     }
 
+    /// The elements in host memory, row by row.
+    ///
+    /// # Panics
+    /// If the device lost the tensor, which leaves nothing to go on with.
+    #[must_use]
+    pub fn to_host(&self) -> TensorData {
+        let data = match self.clone() {
+            Self::Float(primitive) => burn::tensor::try_read_sync(B::float_into_data(primitive)),
+            Self::Int(primitive) => burn::tensor::try_read_sync(B::int_into_data(primitive)),
+            Self::Bool(primitive) => burn::tensor::try_read_sync(B::bool_into_data(primitive)),
+        };
+        data.expect("every backend here reads synchronously").expect("a tensor that was computed can be read")
+    }
+
     /// Floats from host memory, row by row.
     #[must_use]
     pub fn from_floats(data: Vec<f32>, shape: Vec<usize>, dtype: FloatDType, device: &Device) -> Self {

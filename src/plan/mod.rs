@@ -62,6 +62,8 @@ pub struct Instr {
     pub inputs: Vec<Option<Slot>>,
     /// What it writes, with its types.
     pub outputs: Vec<(Slot, TensorType)>,
+    /// The sizes that it was given as arguments.
+    pub sizes: Vec<Dim>,
     /// The module it was traced in.
     pub path: Arc<str>,
     /// Where it is written.

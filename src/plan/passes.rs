@@ -62,6 +62,7 @@ impl Plan {
         for instr in &self.instrs {
             let moves = instr.kernel.reads_context()
                 || instr.inputs.iter().flatten().any(|slot| varying.contains(slot))
+                || instr.sizes.iter().any(of_step)
                 || instr.outputs.iter().any(|(_, ty)| ty.shape.iter().any(of_step));
             if moves {
                 varying.extend(instr.outputs.iter().map(|(slot, _)| *slot));

@@ -1,0 +1,21 @@
+//! Models: loaded, run, looked into, trained, saved.
+//!
+//! Takes a definition's plans and a checkpoint's tensors; gives a burn module. Drivers know tasks, never models.
+
+mod error;
+mod inputs;
+mod load;
+#[expect(clippy::module_inception, reason = "the layer is named for its main type")]
+mod model;
+mod params;
+mod run;
+mod save;
+mod session;
+
+pub use error::ModelError;
+pub use inputs::{Given, Inputs};
+pub use load::{Dtype, LoadError, Loader, Progress};
+pub use model::{Model, Outputs};
+pub use params::{DynParam, Params};
+pub use save::Origin;
+pub use session::Session;

@@ -1,0 +1,48 @@
+//! Saving a model in the layout that was read.
+
+use std::path::{Path, PathBuf};
+
+use super::model::Model;
+use crate::weights::{Binding, SaveOptions, WeightsError};
+
+/// Where a model was read from: what saving needs to write it back so.
+#[derive(Debug)]
+pub struct Origin {
+    pub(crate) binding: Binding,
+    pub(crate) config: Vec<u8>,
+    pub(crate) dir: PathBuf,
+}
+
+impl Model {
+    /// The directory that the model was read from.
+    #[must_use]
+    pub fn dir(&self) -> Option<&Path> {
+        self.origin.as_ref().map(|origin| origin.dir.as_path())
+    }
+
+    /// Writes `config.json` and the weights into a directory, in the layout and the dtype that were read.
+    ///
+    /// # Errors
+    /// If the directory cannot be written, or if the model was not read from a checkpoint.
+    pub fn save(&self, dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, WeightsError> {
+        self.save_with(dir, SaveOptions::default())
+    }
+
+    /// As [`Model::save`], with a choice of dtype and of the size of files.
+    ///
+    /// # Errors
+    /// As [`Model::save`].
+    pub fn save_with(
+        &self,
+        dir: impl AsRef<Path>,
+        options: SaveOptions,
+    ) -> Result<Vec<PathBuf>, WeightsError> {
+        let Some(origin) = &self.origin else {
+            return Err(WeightsError::Absent {
+                name: "the checkpoint that the model was read from".to_owned(),
+            });
+        };
+        let tensors = self.params.iter().map(|(name, param)| (name.to_owned(), param.value().to_host()));
+        crate::weights::save(dir, tensors, &origin.binding, &origin.config, options)
+    }
+}
