@@ -473,6 +473,7 @@ def make(name):
         out.mkdir()
         config = model_class.config_class(**copy.deepcopy(arch.config))
         config.architectures = [name]
+        torch.manual_seed(seed)  # some initial values are random, and fill() builds on them
         model = model_class._from_config(config, attn_implementation="eager", dtype=torch.float32)
         fill(model, seed, arch.embedding)
         model.tie_weights()
