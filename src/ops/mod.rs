@@ -19,18 +19,21 @@ mod attention;
 mod compare;
 mod elementwise;
 mod function;
+mod join;
 mod layout;
 mod linear;
 mod norm;
 mod operand;
 mod order;
+mod pad;
 mod positions;
 mod reduce;
 mod rope;
+mod shape;
 mod softmax;
+mod stepping;
 
 #[cfg(test)]
-mod stepping;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -63,12 +66,15 @@ const FAMILIES: &[&[Op]] = &[
     attention::OPS,
     compare::OPS,
     elementwise::OPS,
+    join::OPS,
     linear::OPS,
     norm::OPS,
     order::OPS,
+    pad::OPS,
     positions::OPS,
     reduce::OPS,
     rope::OPS,
+    shape::OPS,
     softmax::OPS,
 ];
 
