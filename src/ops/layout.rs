@@ -162,6 +162,13 @@ impl Value {
         }
     }
 
+    /// The ints in 32 bits; other kinds become ints.
+    #[must_use]
+    pub fn to_i32(self) -> Primitive {
+        let x = self.to_int().into_primitive();
+        if int_dtype(&x) == IntDType::I32 { x } else { B::int_cast(x, IntDType::I32) }
+    }
+
     /// With an axis of size 1 before `axis`.
     #[must_use]
     pub fn with_unit_axis(self, axis: usize) -> Self {

@@ -17,16 +17,27 @@ mod activation;
 mod arithmetic;
 mod attention;
 mod compare;
+mod conv;
+mod create;
+mod einops;
+mod einsum;
 mod elementwise;
 mod function;
+mod index;
+mod interpolate;
 mod join;
 mod layout;
 mod linear;
+mod lookup;
+mod matmul;
 mod norm;
+mod norm_channels;
 mod operand;
 mod order;
 mod pad;
+mod pool;
 mod positions;
+mod rearrange;
 mod reduce;
 mod rope;
 mod shape;
@@ -65,13 +76,23 @@ const FAMILIES: &[&[Op]] = &[
     arithmetic::OPS,
     attention::OPS,
     compare::OPS,
+    conv::OPS,
+    create::OPS,
+    einsum::OPS,
     elementwise::OPS,
+    index::OPS,
+    interpolate::OPS,
     join::OPS,
     linear::OPS,
+    lookup::OPS,
+    matmul::OPS,
     norm::OPS,
+    norm_channels::OPS,
     order::OPS,
     pad::OPS,
+    pool::OPS,
     positions::OPS,
+    rearrange::OPS,
     reduce::OPS,
     rope::OPS,
     shape::OPS,

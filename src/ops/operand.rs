@@ -1,11 +1,12 @@
 //! The two sides of an operator: tensors, numbers and sizes, brought to one kind.
 //!
-//! In: arguments `a` and `b` of a call, at least one a tensor. Out, at run time: two values of one kind, element
+//! In: two arguments of a call. Out, at run time: two values of one kind, element
 //! type and rank, that broadcast together; or a value and a number. Kinds are promoted as in PyTorch: bool, int,
 //! float, whichever side is further to the right.
 //!
 //! Absent on purpose: what is then computed.
 
+use burn::tensor::FloatDType;
 use burn::tensor::ops::{FloatTensorOps, IntTensorOps};
 
 use super::backend::B;
@@ -79,16 +80,14 @@ fn side(call: &mut Call, name: &'static str) -> Result<(Operand, Kind, Option<Te
 /// Reads `a` and `b` and brings them to the common kind, or to `least` if that is further to the right.
 ///
 /// # Errors
-/// A fault if a side is neither tensor nor number, neither is a tensor, or the shapes do not broadcast.
+/// A fault if a side is neither tensor nor number, or the shapes do not broadcast.
 pub(super) fn pair(call: &mut Call, a: &'static str, b: &'static str, least: Kind) -> Result<Pair, Fault> {
     let (left, left_kind, left_type) = side(call, a)?;
     let (right, right_kind, right_type) = side(call, b)?;
     let shape = match (&left_type, &right_type) {
         (Some(left), Some(right)) => call.broadcast(&left.shape, &right.shape)?,
         (Some(one), None) | (None, Some(one)) => one.shape.clone(),
-        (None, None) => {
-            return Err(Fault::new("wrong-kind", "neither side is a tensor, expected at least one"));
-        }
+        (None, None) => Vec::new(),
     };
     let kinds = [left_kind, right_kind, least];
     let kind = kinds.into_iter().max_by_key(|kind| rank_of(*kind)).unwrap_or(least);
@@ -121,8 +120,18 @@ impl Pair {
                 let right = converted(right, self.kind, context);
                 Sides::Tensors(right.filled_like(vec![1; right.rank()], number), right)
             }
-            (Err(_), Err(_)) => return Err(RunError::new("an operator without tensors")),
+            (Err(left), Err(right)) => Sides::Number(scalar(left, self.kind, context), right),
         })
+    }
+}
+
+/// One number as a tensor without axes.
+fn scalar(number: f64, kind: Kind, context: &Context<'_>) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "a config's numbers are as exact as f32 holds them")]
+    let one = Value::from_floats(vec![number as f32], Vec::new(), FloatDType::F32, context.device);
+    match kind {
+        Kind::Float => one.to_float(context.float),
+        kind => converted(one, kind, context),
     }
 }
 
@@ -151,8 +160,8 @@ pub(super) fn unified(left: Value, right: Value, kind: Kind, context: &Context<'
         return (left, right);
     }
     let narrow = |value: Value| match value {
-        Value::Float(x) if float_dtype(&x) == burn::tensor::FloatDType::F32 => Value::Float(x),
-        Value::Float(x) => Value::Float(B::float_cast(x, burn::tensor::FloatDType::F32)),
+        Value::Float(x) if float_dtype(&x) == FloatDType::F32 => Value::Float(x),
+        Value::Float(x) => Value::Float(B::float_cast(x, FloatDType::F32)),
         Value::Int(x) if int_dtype(&x) == burn::tensor::IntDType::I32 => Value::Int(x),
         Value::Int(x) => Value::Int(B::int_cast(x, burn::tensor::IntDType::I32)),
         // Truth values from outside may be stored otherwise than those that comparisons give.
@@ -164,7 +173,7 @@ pub(super) fn unified(left: Value, right: Value, kind: Kind, context: &Context<'
 #[cfg(test)]
 mod tests {
     use burn::tensor::ops::{BoolTensorOps, IntTensorOps};
-    use burn::tensor::{FloatDType, Shape, TensorData};
+    use burn::tensor::{Shape, TensorData};
 
     use super::*;
     use crate::ops::testing::{device, numbers};
