@@ -12,7 +12,7 @@ use super::backend::B;
 use super::call::{Arg, Call, Fault, Traced};
 use super::dim::Dim;
 use super::function::kernel;
-use super::kernel::{Context, RunError};
+use super::kernel::Context;
 use super::operand::unified;
 use super::reduce::{drop_axes, sum};
 use super::types::{Const, Kind, TensorType};
@@ -85,12 +85,12 @@ fn parse(pattern: &str, operands: usize) -> Result<(Vec<Labels>, Labels), Fault>
 
 /// Names for the axes of an operand, `...` replaced by as many hidden ones as are left.
 fn spread(names: &[String], ty: &TensorType, parameter: &'static str) -> Result<Labels, Fault> {
-    let named = names.iter().filter(|name| *name != "...").count();
-    let dots = named != names.len();
-    let left = ty.rank().checked_sub(named).filter(|left| dots || *left == 0);
+    let written = names.iter().filter(|name| *name != "...").count();
+    let dots = written != names.len();
+    let left = ty.rank().checked_sub(written).filter(|left| dots || *left == 0);
     let Some(left) = left else {
         let text = names.join(" ");
-        return Err(Fault::shape(format!("`{text}` names {named} axes of `{ty}`, expected {}", ty.rank()))
+        return Err(Fault::shape(format!("`{text}` names {written} axes of `{ty}`, expected {}", ty.rank()))
             .of(parameter));
     };
     let covered = (0..left).rev().map(hidden).collect::<Vec<_>>();
@@ -173,7 +173,7 @@ fn einsum(call: &mut Call) -> Result<Traced, Fault> {
     for (label, size) in b_labels.iter().flatten().zip(b.iter().flat_map(|b| &b.shape)) {
         match sizes.iter().find(|(known, _)| *known == label) {
             Some((_, known)) => {
-                call.same(known, size, format!("sizes of the axis `{label}` of `{pattern}`"))?
+                call.same(known, size, format!("sizes of the axis `{label}` of `{pattern}`"))?;
             }
             None => sizes.push((label, size.clone())),
         }
@@ -190,7 +190,7 @@ fn einsum(call: &mut Call) -> Result<Traced, Fault> {
     let shape: Vec<Dim> = output.iter().filter_map(size_of).collect();
     let plan = plan(&a_labels, b_labels.as_deref(), &output);
     let run = kernel(move |mut inputs, context| {
-        Ok(contract(&plan, inputs.take(), inputs.optional(), context)?.into())
+        Ok(contract(&plan, inputs.take(), inputs.optional(), context).into())
     });
     Ok(Traced::one(run, TensorType::float(shape)))
 }
@@ -209,9 +209,9 @@ fn merged(shape: &[usize], batch: usize, first: usize) -> Vec<usize> {
     found
 }
 
-fn contract(plan: &Plan, a: Value, b: Option<Value>, context: &Context<'_>) -> Result<Value, RunError> {
+fn contract(plan: &Plan, a: Value, b: Option<Value>, context: &Context<'_>) -> Value {
     let [batch, left, inner, right] = plan.counts;
-    let (Some(b), Some(b_side)) = (b, &plan.b) else { return Ok(arranged(a, &plan.a).permute(&plan.output)) };
+    let (Some(b), Some(b_side)) = (b, &plan.b) else { return arranged(a, &plan.a).permute(&plan.output) };
     let (a, b) = unified(arranged(a, &plan.a), arranged(b, b_side), Kind::Float, context);
     let (a_shape, b_shape) = (a.shape(), b.shape());
     let shape = [&a_shape[..batch + left], &b_shape[batch + inner..]].concat();
@@ -225,7 +225,7 @@ fn contract(plan: &Plan, a: Value, b: Option<Value>, context: &Context<'_>) -> R
         let b = b.reshape(merged(&b_shape, batch, inner));
         B::float_matmul(a.into_primitive(), b.into_primitive())
     };
-    Ok(Value::Float(product).reshape(shape).permute(&plan.output))
+    Value::Float(product).reshape(shape).permute(&plan.output)
 }
 
 #[cfg(test)]

@@ -50,27 +50,27 @@ fn least(size: &Dim) -> i64 {
 }
 
 /// A bound counted from the front, clipped where that can be decided.
-fn from_front(bound: &Dim, size: &Dim, clip_high: bool) -> Result<Dim, DimError> {
+fn from_front(bound: &Dim, size: &Dim, is_stop: bool) -> Result<Dim, DimError> {
     Ok(match (bound, size) {
         (Dim::Known(bound), Dim::Known(size)) => {
             let bound = if *bound < 0 { (*bound).saturating_add(*size) } else { *bound };
             Dim::Known(bound.clamp(0, *size))
         }
         (Dim::Known(back @ ..0), _) => {
-            let bound = size.add(bound)?;
+            let place = size.add(bound)?;
             // The last position is taken to exist, so that `x[:, -1:]` has length 1.
             let inside = *back == -1 || least(size) >= back.saturating_neg();
-            if inside { bound } else { Dim::max(&bound, &Dim::Known(0)) }
+            if inside { place } else { Dim::larger(&place, &Dim::Known(0)) }
         }
-        (Dim::Known(bound), _) if clip_high && *bound > least(size) => Dim::min(&Dim::Known(*bound), size),
+        (Dim::Known(bound), _) if is_stop && *bound > least(size) => Dim::smaller(&Dim::Known(*bound), size),
         _ => bound.clone(),
     })
 }
 
 fn length(start: &Dim, stop: &Dim, step: i64) -> Result<Dim, DimError> {
     let span = stop.sub(start)?;
-    let length = span.add(&Dim::Known(step - 1))?.floor_div(&Dim::Known(step))?;
-    Ok(if length.known().is_some() { Dim::max(&length, &Dim::Known(0)) } else { length })
+    let count = span.add(&Dim::Known(step - 1))?.floor_div(&Dim::Known(step))?;
+    Ok(if count.known().is_some() { Dim::larger(&count, &Dim::Known(0)) } else { count })
 }
 
 /// The bounds for one run as Python clips them: `0 <= start <= stop <= size`.
@@ -80,12 +80,12 @@ fn clipped(
     context: &Context<'_>,
 ) -> Result<(usize, usize), RunError> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
-    let clip = |bound: &Option<Dim>, default: i64| -> Result<i64, RunError> {
+    let inside = |bound: &Option<Dim>, default: i64| -> Result<i64, RunError> {
         let Some(bound) = bound else { return Ok(default) };
         let bound = bound.eval(&context.symbols)?;
         Ok(if bound < 0 { bound.saturating_add(size) } else { bound }.clamp(0, size))
     };
-    let (start, stop) = (clip(bounds[0], 0)?, clip(bounds[1], size)?);
+    let (start, stop) = (inside(bounds[0], 0)?, inside(bounds[1], size)?);
     let unsigned = |value: i64| usize::try_from(value).unwrap_or(0);
     Ok((unsigned(start), unsigned(stop.max(start))))
 }
@@ -178,9 +178,9 @@ mod tests {
     /// `list(range(size))[start:stop:step]`, by the letter of Python's reference.
     fn python(size: i64, start: Option<i64>, stop: Option<i64>, step: i64) -> Vec<i64> {
         let place = |bound: i64| if bound < 0 { (bound + size).max(0) } else { bound.min(size) };
-        let (mut at, stop) = (start.map_or(0, place), stop.map_or(size, place));
+        let (mut at, end) = (start.map_or(0, place), stop.map_or(size, place));
         let mut found = Vec::new();
-        while at < stop {
+        while at < end {
             found.push(at);
             at += step;
         }

@@ -36,7 +36,7 @@ fn scaled(size: &Dim, factor: f64) -> Result<Dim, Fault> {
     if !(factor.is_finite() && factor > 0.0) {
         return Err(bad());
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "sizes fit 53 bits")]
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
     let whole = |value: f64| (value.fract() == 0.0 && value < 1e6).then_some(value as i64);
     if let Some(size) = size.known() {
         #[expect(
@@ -88,7 +88,7 @@ fn interpolate(call: &mut Call) -> Result<Traced, Fault> {
         for (index, new) in context.sizes(&sizes)?.into_iter().enumerate() {
             let axis = index + 2;
             let old = x.shape()[axis];
-            if old == new && factors[index].is_none_or(|factor| factor == 1.0) {
+            if old == new && factors[index].is_none_or(|factor| (factor - 1.0).abs() < f64::EPSILON) {
                 continue;
             }
             if old == 0 || new == 0 {
@@ -152,6 +152,7 @@ fn step(old: usize, new: usize, factor: Option<f64>, align: bool) -> f64 {
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
     reason = "positions are small and not negative"
 )]

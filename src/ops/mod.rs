@@ -42,9 +42,9 @@ mod reduce;
 mod rope;
 mod shape;
 mod softmax;
-mod stepping;
 
 #[cfg(test)]
+mod stepping;
 #[cfg(test)]
 pub(crate) mod testing;
 
