@@ -22,6 +22,7 @@ mod create;
 mod einops;
 mod einsum;
 mod elementwise;
+mod experts;
 mod function;
 mod index;
 mod interpolate;
@@ -39,7 +40,9 @@ mod pool;
 mod positions;
 mod rearrange;
 mod reduce;
+mod relative_bias;
 mod rope;
+mod route;
 mod shape;
 mod softmax;
 
@@ -80,6 +83,7 @@ const FAMILIES: &[&[Op]] = &[
     create::OPS,
     einsum::OPS,
     elementwise::OPS,
+    experts::OPS,
     index::OPS,
     interpolate::OPS,
     join::OPS,
@@ -94,7 +98,9 @@ const FAMILIES: &[&[Op]] = &[
     positions::OPS,
     rearrange::OPS,
     reduce::OPS,
+    relative_bias::OPS,
     rope::OPS,
+    route::OPS,
     shape::OPS,
     softmax::OPS,
 ];

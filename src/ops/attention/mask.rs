@@ -179,6 +179,7 @@ impl Rule {
 
 /// Which parts of a rule forbid anything in a call.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each part of a rule is needed or not")]
 struct Needs {
     after: bool,
     window: bool,
