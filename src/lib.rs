@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod diag;
 pub mod facts;
+pub mod info;
 pub mod lang;
 pub mod matcher;
 pub mod model;

@@ -54,8 +54,6 @@ pub struct Category {
     pub name: Name,
     /// What belongs to it, in one sentence.
     pub what: String,
-    /// Whether an architecture of it needs a definition to be supported.
-    pub needs_definition: bool,
 }
 
 /// A rule that gives a directory its category.

@@ -98,13 +98,6 @@ pub struct RawModelType {
 pub struct RawCategory {
     /// What belongs to it, in one sentence.
     pub what: String,
-    /// Whether an architecture of it needs a definition to be supported; true unless said otherwise.
-    #[serde(default = "yes")]
-    pub needs_definition: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A condition on a model directory. Several keys in one table must all hold.
@@ -288,7 +281,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn category(name: Name, raw: RawCategory) -> Category {
-        Category { name, what: raw.what, needs_definition: raw.needs_definition }
+        Category { name, what: raw.what }
     }
 
     pub(super) fn rule(&mut self, raw: RawRule) -> Rule {
