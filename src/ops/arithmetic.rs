@@ -165,7 +165,7 @@ fn operator(call: &mut Call, name: &'static str, operator: &Operator) -> Result<
 mod tests {
     use crate::ops::Kind;
     use crate::ops::testing::{
-        TestArg, assert_close, bools, check_gradient, fault, floats, ints, run, run_one, sample,
+        TestArg, assert_close, bools, check_gradient, check_half, fault, floats, ints, run, run_one, sample,
     };
 
     fn call(op: &str, a: impl Into<TestArg>, b: impl Into<TestArg>) -> (Vec<usize>, Vec<f32>) {
@@ -238,6 +238,8 @@ mod tests {
         for op in ["add", "sub", "mul", "div", "maximum"] {
             check_gradient(op, &[("a", a.clone()), ("b", b.clone())]);
             check_gradient(op, &[("a", 2.0.into()), ("b", b.clone())]);
+            check_half(op, &[("a", ints(&[2], &[3, 4])), ("b", b.clone())]);
+            check_half(op, &[("a", 2.0.into()), ("b", b.clone())]);
         }
         check_gradient("pow", &[("a", b.clone()), ("b", 2i64.into())]);
         check_gradient("pow", &[("a", b), ("b", 1.7.into())]);

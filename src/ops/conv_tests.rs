@@ -1,6 +1,8 @@
 //! Convolutions against loops over every product.
 
-use super::super::testing::{TestArg, assert_close, check_gradient, fault, noise, run_one, sample};
+use super::super::testing::{
+    TestArg, assert_close, check_gradient, check_half, fault, noise, run_one, sample,
+};
 
 /// The settings of a convolution over two axes.
 #[derive(Clone, Copy)]
@@ -141,6 +143,8 @@ fn empty_batches_gradients_and_faults() {
     );
     let small = [("x", sample(&[1, 1, 3, 3])), ("weight", sample(&[1, 1, 2, 2]))];
     check_gradient("conv2d", &small);
+    check_half("conv2d", &small);
+    check_half("conv_transpose2d", &small);
     check_gradient("conv_transpose2d", &small);
     let wrong = |x: &[usize], weight: &[usize]| {
         fault("conv1d", &[("x", sample(x)), ("weight", sample(weight))]).message

@@ -232,7 +232,7 @@ fn contract(plan: &Plan, a: Value, b: Option<Value>, context: &Context<'_>) -> V
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::ops::testing::{assert_close, check_gradient, fault, noise, run_one, sample};
+    use crate::ops::testing::{assert_close, check_gradient, check_half, fault, noise, run_one, sample};
 
     /// The sum of products, place by place, for patterns of letters.
     fn naive(pattern: &str, a: &[usize], b: &[usize]) -> (Vec<usize>, Vec<f32>) {
@@ -297,6 +297,7 @@ mod tests {
         let x = noise(24);
         assert_eq!(shape, [4, 3]);
         assert_close(&found[1..2], &[x[4] + x[16]]);
+        check_half("einsum", &args("ij,jk->ik"));
     }
 
     #[test]

@@ -159,7 +159,9 @@ fn isnan(call: &mut Call) -> Result<Traced, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::testing::{assert_close, check_gradient, fault, floats, ints, noise, run_one, sample};
+    use crate::ops::testing::{
+        assert_close, check_gradient, check_half, fault, floats, ints, noise, run_one, sample,
+    };
 
     fn check(op: &str, function: impl Fn(f64) -> f64) {
         let (shape, found) = run_one(op, &[("x", sample(&[3, 0]))]);
@@ -239,6 +241,7 @@ mod tests {
         let positive: Vec<f32> = noise(6).iter().map(|x| x.abs() + 0.3).collect();
         for op in ["silu", "softplus", "log", "rsqrt", "gelu", "erf", "square", "abs", "tanh", "leaky_relu"] {
             check_gradient(op, &[("x", floats(&[2, 3], &positive))]);
+            check_half(op, &[("x", floats(&[2, 3], &positive))]);
         }
         check_gradient("clamp", &[("x", floats(&[2, 3], &positive)), ("max", 1.03.into())]);
     }

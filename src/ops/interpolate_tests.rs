@@ -1,6 +1,8 @@
 //! Resampling against values recorded from PyTorch.
 
-use super::super::testing::{TestArg, assert_within, check_gradient, fault, floats, run_one, sample};
+use super::super::testing::{
+    TestArg, assert_within, check_gradient, check_half, fault, floats, run_one, sample,
+};
 
 // x = torch.arange(12.).reshape(1, 1, 3, 4) ** 1.5; F.interpolate(x, size or scale_factor, mode=…, align_corners=…)
 #[test]
@@ -116,6 +118,8 @@ fn sizes_may_be_known_to_the_run_only() {
 
 #[test]
 fn gradients_flow() {
+    let half = [("x", sample(&[1, 1, 3, 4])), ("size", [5, 2].into()), ("mode", "bicubic".into())];
+    check_half("interpolate", &half);
     for mode in ["nearest", "bilinear", "bicubic"] {
         check_gradient(
             "interpolate",

@@ -183,7 +183,8 @@ fn chunk(call: &mut Call) -> Result<Traced, Fault> {
 #[cfg(test)]
 mod tests {
     use crate::ops::testing::{
-        TestArg, bools, check_gradient, fault, floats, ints, list, noise, numbers, run, run_one, sample,
+        TestArg, bools, check_gradient, check_half, fault, floats, ints, list, noise, numbers, run, run_one,
+        sample,
     };
 
     #[test]
@@ -224,6 +225,7 @@ mod tests {
     #[test]
     fn gradients_flow() {
         check_gradient("cat", &[("xs", list(&[sample(&[2, 1]), sample(&[2, 2])]))]);
+        check_half("cat", &[("xs", list(&[sample(&[2, 1]), sample(&[2, 2])]))]);
         check_gradient("stack", &[("xs", list(&[sample(&[2]), sample(&[2])]))]);
         check_gradient("chunk", &[("x", sample(&[2, 4])), ("n", 2i64.into())]);
     }

@@ -147,7 +147,7 @@ fn cast(call: &mut Call) -> Result<Traced, Fault> {
 #[cfg(test)]
 mod tests {
     use crate::ops::testing::{
-        TestArg, assert_close, bools, check_gradient, fault, floats, ints, noise, run_one, sample,
+        TestArg, assert_close, bools, check_gradient, check_half, fault, floats, ints, noise, run_one, sample,
     };
 
     #[test]
@@ -175,6 +175,8 @@ mod tests {
         assert_eq!(run_one("where", &call(1i64.into(), 2i64.into())), (vec![2, 1], vec![1.0, 2.0]));
         assert_eq!(run_one("where", &call(0.5.into(), TestArg::Size(4))).1, [0.5, 4.0]);
         check_gradient("where", &call(x.clone(), sample(&[2, 2])));
+        check_half("where", &call(x.clone(), 0.5.into()));
+        check_half("where", &call(1.5.into(), 0.5.into()));
         assert_eq!(
             fault("where", &[("condition", x.clone()), ("a", x.clone()), ("b", x)]).parameter,
             Some("condition")

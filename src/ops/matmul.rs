@@ -81,7 +81,9 @@ fn multiply(a: Value, b: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::testing::{TestArg, assert_close, check_gradient, fault, ints, noise, run_one, sample};
+    use crate::ops::testing::{
+        TestArg, assert_close, check_gradient, check_half, fault, ints, noise, run_one, sample,
+    };
 
     fn naive(a: &[f32], b: &[f32], [n, k, m]: [usize; 3]) -> Vec<f32> {
         let at =
@@ -132,6 +134,7 @@ mod tests {
     #[test]
     fn gradients_flow_through_broadcasting() {
         check_gradient("matmul", &[("a", sample(&[2, 2, 3])), ("b", sample(&[3, 2]))]);
+        check_half("matmul", &[("a", sample(&[2, 2, 3])), ("b", sample(&[3, 2]))]);
         check_gradient("matmul", &[("a", sample(&[1, 2, 3])), ("b", sample(&[2, 3, 2]))]);
     }
 }

@@ -152,7 +152,9 @@ fn normalize(call: &mut Call) -> Result<Traced, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::testing::{assert_close, check_gradient, fault, floats, noise, run_one, sample};
+    use crate::ops::testing::{
+        assert_close, check_gradient, check_half, fault, floats, noise, run_one, sample,
+    };
 
     #[expect(clippy::cast_precision_loss, reason = "small")]
     fn by_row(data: &[f32], size: usize, row: impl Fn(&[f32], f32) -> Vec<f32>) -> Vec<f32> {
@@ -177,6 +179,8 @@ mod tests {
         let args = [("x", x.clone()), ("weight", floats(&[4], &weight)), ("offset", 1.0.into())];
         assert_close(&run_one("rms_norm", &args).1, &scaled(1.0));
         check_gradient("rms_norm", &args);
+        check_half("rms_norm", &args);
+        check_half("rms_norm", &args[..2]);
         assert_eq!(run_one("rms_norm", &[("x", sample(&[0, 4]))]).0, [0, 4]);
         let wrong = fault("rms_norm", &[("x", x), ("weight", sample(&[3]))]);
         assert_eq!(wrong.parameter, Some("weight"));
@@ -198,6 +202,7 @@ mod tests {
         let args = [("x", x.clone()), ("weight", floats(&[5], &weight)), ("bias", floats(&[5], &bias))];
         assert_close(&run_one("layer_norm", &args).1, &affine);
         check_gradient("layer_norm", &args);
+        check_half("layer_norm", &args);
         assert_eq!(run_one("layer_norm", &[("x", sample(&[0, 5]))]).0, [0, 5]);
         assert_eq!(fault("layer_norm", &[("x", x), ("bias", sample(&[5]))]).parameter, Some("bias"));
     }
@@ -222,5 +227,6 @@ mod tests {
         assert_close(&run_one("l2_norm", &[("x", x), ("eps", 11.0.into())]).1, &[0.5, 4.0 / 6.0, 0.0, 0.0]);
         check_gradient("normalize", &[("x", sample(&[2, 3]))]);
         check_gradient("l2_norm", &[("x", sample(&[2, 3]))]);
+        check_half("normalize", &[("x", sample(&[2, 3]))]);
     }
 }

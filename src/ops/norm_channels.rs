@@ -164,7 +164,9 @@ fn weight_norm(call: &mut Call) -> Result<Traced, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::testing::{assert_close, check_gradient, fault, floats, noise, run_one, sample};
+    use crate::ops::testing::{
+        assert_close, check_gradient, check_half, fault, floats, noise, run_one, sample,
+    };
 
     #[test]
     #[expect(clippy::cast_precision_loss, reason = "small")]
@@ -190,6 +192,7 @@ mod tests {
         ];
         assert_close(&run_one("group_norm", &args).1, &expected);
         check_gradient("group_norm", &args);
+        check_half("group_norm", &args);
         assert_eq!(
             run_one("group_norm", &[("x", sample(&[0, 4, 3])), ("num_groups", 2i64.into())]).0,
             [0, 4, 3]
@@ -212,6 +215,7 @@ mod tests {
         ];
         assert_close(&run_one("batch_norm", &args).1, &[0.5, 1.5, 0.0, 2.0]);
         check_gradient("batch_norm", &args);
+        check_half("batch_norm", &args);
         assert_close(
             &run_one("batch_norm", &[args[0].clone(), args[1].clone(), args[2].clone()]).1,
             &[0.0, 1.0, 0.0, 1.0],
@@ -227,6 +231,7 @@ mod tests {
         let args = [("v", v.clone()), ("g", floats(&[2, 1], &[10.0, 3.0]))];
         assert_close(&run_one("weight_norm", &args).1, &[6.0, 8.0, 0.0, 3.0]);
         check_gradient("weight_norm", &args);
+        check_half("weight_norm", &args);
         let args = [("v", v.clone()), ("g", floats(&[1, 2], &[6.0, 1.0])), ("axis", 1i64.into())];
         let root = 20.0f32.sqrt();
         assert_close(&run_one("weight_norm", &args).1, &[6.0, 4.0 / root, 0.0, 2.0 / root]);

@@ -116,7 +116,7 @@ fn argsort(call: &mut Call) -> Result<Traced, Fault> {
 #[cfg(test)]
 mod tests {
     use crate::ops::testing::{
-        TestArg, bools, check_gradient, fault, floats, ints, numbers, run, run_one, sample,
+        TestArg, bools, check_gradient, check_half, fault, floats, ints, numbers, run, run_one, sample,
     };
 
     fn x() -> TestArg {
@@ -142,6 +142,7 @@ mod tests {
         assert_eq!((found[0].shape(), numbers(&found[0])), (vec![1, 4], vec![9.0, 7.0, 8.0, 6.0]));
         assert_eq!(fault("topk", &[("x", x()), ("k", 5i64.into())]).parameter, Some("k"));
         check_gradient("topk", &[("x", x()), ("k", 2i64.into())]);
+        check_half("topk", &[("x", x()), ("k", 2i64.into())]);
     }
 
     #[test]

@@ -280,7 +280,7 @@ fn counted(count: usize, shape: Vec<usize>, device: &Device) -> super::backend::
 #[cfg(test)]
 mod tests {
     use crate::ops::testing::{
-        TestArg, bools, check_gradient, fault, floats, ints, list, run_one, sample, try_run,
+        TestArg, bools, check_gradient, check_half, fault, floats, ints, list, run_one, sample, try_run,
     };
 
     #[test]
@@ -337,5 +337,6 @@ mod tests {
         let all = bools(&[1, 2, 2], &[true; 4]).symbolic(&[1, 2]);
         assert_eq!(run_one("tril", &[("x", all)]).1, [1.0, 0.0, 1.0, 1.0]);
         check_gradient("triu", &[("x", sample(&[2, 3, 3]))]);
+        check_half("pad", &[("x", sample(&[2, 3])), ("pads", [1, 1].into())]);
     }
 }

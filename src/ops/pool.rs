@@ -120,7 +120,9 @@ fn adaptive<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::testing::{TestArg, assert_close, check_gradient, fault, floats, noise, run_one, sample};
+    use crate::ops::testing::{
+        TestArg, assert_close, check_gradient, check_half, fault, floats, noise, run_one, sample,
+    };
 
     fn call(op: &str, x: TestArg, others: &[(&'static str, TestArg)]) -> (Vec<usize>, Vec<f32>) {
         let mut args = vec![("x", x)];
@@ -177,6 +179,7 @@ mod tests {
         assert_eq!(shape, [1, 2, 1, 1]);
         assert_close(&found, &means);
         assert_eq!(call("adaptive_avg_pool2d", x.clone(), &[("size", [3, 2].into())]).0, [1, 2, 3, 2]);
+        check_half("adaptive_avg_pool2d", &[("x", x.clone()), ("size", [3, 2].into())]);
         check_gradient("adaptive_avg_pool2d", &[("x", x), ("size", [3, 2].into())]);
     }
 }

@@ -194,7 +194,7 @@ fn var(call: &mut Call) -> Result<Traced, Fault> {
 #[cfg(test)]
 mod tests {
     use crate::ops::testing::{
-        TestArg, assert_close, bools, check_gradient, fault, floats, ints, noise, run_one, sample,
+        TestArg, assert_close, bools, check_gradient, check_half, fault, floats, ints, noise, run_one, sample,
     };
 
     fn call(op: &str, x: TestArg, axis: impl Into<TestArg>) -> (Vec<usize>, Vec<f32>) {
@@ -251,6 +251,7 @@ mod tests {
     fn gradients_flow() {
         for op in ["sum", "mean", "amax", "var"] {
             check_gradient(op, &[("x", sample(&[2, 3])), ("axis", 1i64.into())]);
+            check_half(op, &[("x", sample(&[2, 3])), ("axis", 1i64.into())]);
         }
     }
 }

@@ -34,7 +34,9 @@ fn over_axis(call: &mut Call, function: fn(Primitive, usize) -> Primitive) -> Re
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::testing::{assert_close, check_gradient, fault, floats, noise, run_one, sample};
+    use crate::ops::testing::{
+        assert_close, check_gradient, check_half, fault, floats, noise, run_one, sample,
+    };
 
     /// The softmax over the middle axis of a [2, 3, 2] tensor.
     fn naive(x: &[f32]) -> Vec<f32> {
@@ -51,6 +53,7 @@ mod tests {
         let logs: Vec<f32> = expected.iter().map(|p| p.ln()).collect();
         assert_close(&run_one("log_softmax", &[("x", x.clone()), ("axis", 1i64.into())]).1, &logs);
         check_gradient("softmax", &[("x", x.clone()), ("axis", 1i64.into())]);
+        check_half("log_softmax", &[("x", x.clone())]);
         check_gradient("log_softmax", &[("x", x)]);
     }
 

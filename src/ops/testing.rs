@@ -149,6 +149,7 @@ pub(crate) enum Failure {
 struct Setup {
     device: Device,
     grad: bool,
+    float: FloatDType,
     symbols: Vec<i64>,
     slots: Vec<Option<Value>>,
 }
@@ -174,7 +175,7 @@ impl Setup {
                     if symbolic.contains(&axis) { self.symbol(size) } else { Dim::Known(size) }
                 });
                 let ty = TensorType { kind: *kind, shape: sizes.collect() };
-                let value = to_value(*kind, data, shape, &self.device, self.grad);
+                let value = in_width(*kind, data, shape, self);
                 self.slots.push(Some(value));
                 Arg::Tensor(Slot(self.slots.len() - 1), ty)
             }
@@ -183,12 +184,12 @@ impl Setup {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "test ints are small")]
-pub(super) fn to_value(kind: Kind, data: &[f32], shape: &[usize], device: &Device, grad: bool) -> Value {
-    let shape = shape.to_vec();
+fn in_width(kind: Kind, data: &[f32], shape: &[usize], setup: &Setup) -> Value {
+    let (shape, device) = (shape.to_vec(), &setup.device);
     match kind {
         Kind::Float => {
-            let tensor = B::float_from_data(TensorData::new(data.to_vec(), shape), device);
-            Value::Float(B::float_set_require_grad(tensor, grad))
+            let tensor = Value::from_floats(data.to_vec(), shape, setup.float, device).into_primitive();
+            Value::Float(B::float_set_require_grad(tensor, setup.grad))
         }
         Kind::Int => Value::from_ints(data.iter().map(|value| *value as i32).collect(), shape, device),
         Kind::Bool => {
@@ -196,6 +197,11 @@ pub(super) fn to_value(kind: Kind, data: &[f32], shape: &[usize], device: &Devic
             Value::Bool(B::bool_from_data(TensorData::new(data, shape), device))
         }
     }
+}
+
+/// The tensor of a test's own numbers.
+pub(super) fn to_value(kind: Kind, data: &[f32], shape: &[usize], device: &Device, grad: bool) -> Value {
+    in_width(kind, data, shape, &setup(device.clone(), grad))
 }
 
 /// Traces the call with defaults filled in.
@@ -236,7 +242,7 @@ fn execute(op: &str, args: &[(&str, TestArg)], setup: &mut Setup) -> Result<Vec<
     }
     let inputs = call.inputs.iter().map(|slot| slot.and_then(|slot| setup.slots[slot.0].take())).collect();
     let device = setup.device.clone();
-    let mut context = Context::new(&device, FloatDType::F32, setup.symbols.clone());
+    let mut context = Context::new(&device, setup.float, setup.symbols.clone());
     let outputs = traced.kernel.run(Inputs::new(inputs), &mut context);
     let values = match outputs.map_err(|error| Failure::Run(error.message))? {
         Outputs::One(value) => vec![value],
@@ -251,7 +257,7 @@ fn execute(op: &str, args: &[(&str, TestArg)], setup: &mut Setup) -> Result<Vec<
 }
 
 fn setup(device: Device, grad: bool) -> Setup {
-    Setup { device, grad, symbols: Vec::new(), slots: Vec::new() }
+    Setup { device, grad, float: FloatDType::F32, symbols: Vec::new(), slots: Vec::new() }
 }
 
 /// Traces and runs the op; gives its outputs or where it failed.
@@ -309,6 +315,15 @@ pub(crate) fn assert_within(found: &[f32], expected: &[f32], tolerance: f32) {
     }
 }
 
+/// Runs the op on floats of 16 bits: the first output has 16 bits and is near that of 32.
+pub(crate) fn check_half(op: &str, args: &[(&str, TestArg)]) {
+    let mut setup = setup(device(), false);
+    setup.float = FloatDType::F16;
+    let found = execute(op, args, &mut setup).unwrap_or_else(|failure| panic!("`{op}` failed: {failure:?}"));
+    assert_eq!(found[0].dtype(), burn::tensor::DType::F16, "`{op}` keeps the width");
+    assert_within(&numbers(&found[0]), &numbers(&run(op, args)[0]), 1e-2);
+}
+
 /// Compares the gradient of every float argument with finite differences of the first output.
 pub(crate) fn check_gradient(op: &str, args: &[(&str, TestArg)]) {
     let mut setup = setup(Device::autodiff(device()), true);
@@ -338,7 +353,7 @@ pub(crate) fn check_gradient(op: &str, args: &[(&str, TestArg)]) {
 fn execute_with(op: &str, args: &[(&str, TestArg)], setup: &mut Setup, leaves: &[Option<Value>]) -> Value {
     let (call, traced) = trace(op, args, setup).expect("the call traces");
     let inputs = call.inputs.iter().map(|slot| slot.and_then(|slot| leaves[slot.0].clone())).collect();
-    let mut context = Context::new(&setup.device, FloatDType::F32, setup.symbols.clone());
+    let mut context = Context::new(&setup.device, setup.float, setup.symbols.clone());
     match traced.kernel.run(Inputs::new(inputs), &mut context).expect("the op runs") {
         Outputs::One(value) => value,
         Outputs::Many(mut values) => values.swap_remove(0),
