@@ -63,6 +63,30 @@ impl<'r> Program<'r> {
         self.architecture
     }
 
+    /// The tensors that a checkpoint may hold beside those of the definition, as globs: a `{field}` of the config in
+    /// the architecture's `ignore` stands for its value.
+    ///
+    /// # Errors
+    /// If such a field cannot be computed.
+    pub fn ignored(&mut self) -> Result<Vec<String>, Problem> {
+        let config = Rc::clone(&self.root.config);
+        let architecture = self.architecture;
+        let mut globs = Vec::with_capacity(architecture.ignore.len());
+        for template in &architecture.ignore {
+            let mut glob = template.clone();
+            for field in config.known() {
+                let hole = format!("{{{field}}}");
+                if let (true, Some(value)) = (glob.contains(&hole), config.field(field, &mut self.tracer)) {
+                    let value = value?.as_const().unwrap_or(Const::None);
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    glob = glob.replace(&hole, &text);
+                }
+            }
+            globs.push(glob);
+        }
+        Ok(globs)
+    }
+
     /// The names of the root's methods, `forward` among them.
     #[must_use]
     pub fn methods(&self) -> Vec<&str> {
@@ -224,5 +248,26 @@ impl<'r> Program<'r> {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_tensor_may_be_named_by_a_field_of_the_config() {
+        let (registry, problems) = Registry::from_files([Source::new(
+            "test.toml",
+            "[architectures.A]\ncategory = 'c'\ntask = 't'\nmodel-types = ['a']\n\
+             ignore = ['layers.{depth}.*', '{x,y}.bias']\n\
+             [config.a]\ndefaults = { depth = 2 }\nderived = { more = 'depth + 1' }\n\
+             [modules.A]\ninputs = ['x']\nforward = 'return x'\n",
+        )]);
+        assert!(problems.is_empty(), "{problems}");
+        let config = serde_json::json!({ "depth": 7 });
+        let mut program = Program::build(&registry, &registry.architectures["A"], &config, None)
+            .expect("the definition fits the config");
+        assert_eq!(program.ignored().expect("the field is there"), ["layers.7.*", "{x,y}.bias"]);
     }
 }

@@ -148,16 +148,16 @@ impl<'a> Loader<'a> {
         let architecture = find(&registry, &facts)?.clone();
         let config = facts.value().clone();
         let source = facts.config().map(|document| Arc::clone(&document.source));
-        let params = {
+        let (params, ignored) = {
             let mut program = Program::build(&registry, &architecture, &config, source)?;
             // What can be wrong with a body is found before any weight is touched.
             if program.methods().contains(&"forward") {
                 program.trace("forward", &|_| false)?;
             }
-            program.params().to_vec()
+            (program.params().to_vec(), program.ignored()?)
         };
         let checkpoint = Checkpoint::open(facts.root())?;
-        let mut binding = bind(&architecture, &params, &checkpoint)?;
+        let mut binding = bind(&architecture, ignored, &params, &checkpoint)?;
         // Where the checkpoint holds other values for a tied parameter, it is right and the tie is wrong.
         let untied: Vec<String> =
             binding.resolve_ties(&checkpoint)?.into_iter().map(|tie| tie.name).collect();
@@ -227,6 +227,7 @@ pub(crate) fn find<'r>(registry: &'r Registry, facts: &Facts) -> Result<&'r Arch
 /// Binds the parameters of a definition to a checkpoint, by its headers.
 pub(crate) fn bind(
     architecture: &Architecture,
+    ignored: Vec<String>,
     params: &[Param],
     checkpoint: &Checkpoint,
 ) -> Result<Binding, Box<BindReport>> {
@@ -245,12 +246,8 @@ pub(crate) fn bind(
         prefixes.push(Prefix { strip: prefix.clone(), add: String::new() });
         prefixes.push(Prefix { strip: String::new(), add: prefix.clone() });
     }
-    let rules = BindRules {
-        prefixes,
-        rename: architecture.rename.clone(),
-        ignore: architecture.ignore.clone(),
-        allow_unused: false,
-    };
+    let rules =
+        BindRules { prefixes, rename: architecture.rename.clone(), ignore: ignored, allow_unused: false };
     weights::bind(&wanted, checkpoint, &rules)
 }
 
