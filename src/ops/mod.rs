@@ -19,6 +19,7 @@ mod attention;
 mod compare;
 mod conv;
 mod create;
+mod delta_rule;
 mod einops;
 mod einsum;
 mod elementwise;
@@ -27,6 +28,7 @@ mod function;
 mod index;
 mod interpolate;
 mod join;
+mod kept;
 mod layout;
 mod linear;
 mod lookup;
@@ -43,7 +45,9 @@ mod reduce;
 mod relative_bias;
 mod rope;
 mod route;
+mod scan;
 mod shape;
+mod short_conv;
 mod softmax;
 
 #[cfg(test)]
@@ -81,6 +85,7 @@ const FAMILIES: &[&[Op]] = &[
     compare::OPS,
     conv::OPS,
     create::OPS,
+    delta_rule::OPS,
     einsum::OPS,
     elementwise::OPS,
     experts::OPS,
@@ -101,7 +106,9 @@ const FAMILIES: &[&[Op]] = &[
     relative_bias::OPS,
     rope::OPS,
     route::OPS,
+    scan::OPS,
     shape::OPS,
+    short_conv::OPS,
     softmax::OPS,
 ];
 
