@@ -1,0 +1,61 @@
+//! Every shipped definition builds and traces on its sample config, and keeps the contract of its task.
+
+use std::error::Error;
+
+use omni::lang::Program;
+use omni::registry::{Architecture, Registry};
+
+/// What is wrong with a definition, in words.
+fn faults(registry: &Registry, architecture: &Architecture) -> Result<Vec<String>, Box<dyn Error>> {
+    let name = &architecture.name.text;
+    let Some(config) = &architecture.config else { return Ok(vec![format!("{name} names no config table")]) };
+    let Some(sample) = registry.config(config)?.sample else {
+        return Ok(vec![format!("[config.{}] has no sample", config.text)]);
+    };
+    let Some(task) = registry.tasks.get(&architecture.task.text) else {
+        return Ok(vec![format!("{name} has the unknown task `{}`", architecture.task.text)]);
+    };
+    let mut program = Program::build(registry, architecture, &serde_json::Value::Object(sample), None)?;
+    program.ignored()?;
+    let mut faults = Vec::new();
+    let methods: Vec<String> = program.methods().into_iter().map(str::to_owned).collect();
+    for (method, contract) in &task.methods {
+        let method = &method.text;
+        if !methods.contains(method) {
+            faults.push(format!("{name} has no method `{method}`"));
+            continue;
+        }
+        let plan = program.trace(method, &|_| true)?;
+        for input in &contract.inputs {
+            if !plan.inputs.iter().any(|found| found.name == input.text) {
+                faults.push(format!("{name}.{method} does not take `{}`", input.text));
+            }
+        }
+        for output in &contract.outputs {
+            if !plan.outputs.iter().any(|(found, ..)| *found == output.text) {
+                faults.push(format!("{name}.{method} does not give `{}`", output.text));
+            }
+        }
+    }
+    for method in &methods {
+        // Once as the least a caller may give, once with all that may be left out.
+        program.trace(method, &|_| false)?;
+        program.trace(method, &|_| true)?;
+    }
+    Ok(faults)
+}
+
+#[test]
+fn every_definition_traces_on_its_sample_and_keeps_its_contract() -> Result<(), Box<dyn Error>> {
+    let registry = Registry::embedded()?;
+    assert!(registry.architectures.len() > 20, "the shipped registry is missing");
+    let mut found = Vec::new();
+    for architecture in registry.architectures.values() {
+        found.extend(
+            faults(&registry, architecture)
+                .map_err(|error| format!("{}: {error}", architecture.name.text))?,
+        );
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    Ok(())
+}
