@@ -51,3 +51,35 @@ fn render(problem: &Problem) -> String {
     let _ = handler.render_report(&mut out, &problem.as_diagnostic());
     out
 }
+
+/// Writes a remark to standard error.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A bar of bytes on standard error, shown only to a person and only for long work.
+#[derive(Debug)]
+pub(crate) struct Progress(indicatif::ProgressBar);
+
+impl Progress {
+    /// A bar that says what is being done.
+    pub(crate) fn new(what: &'static str) -> Self {
+        let bar = indicatif::ProgressBar::new(0).with_message(what);
+        let template = "{msg} {bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
+        if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// So many of so many bytes are done.
+    pub(crate) fn update(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+
+    /// Removes the bar.
+    pub(crate) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}

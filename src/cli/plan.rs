@@ -36,10 +36,12 @@ impl Plan {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
         let registry = global.registry()?;
         let facts = facts::read(&self.dir)?;
-        let config = facts.config().ok_or("the directory has no config.json")?;
-        let architecture = self.architecture(&registry, &config.value)?;
-        let source = Some(Arc::clone(&config.source));
-        let mut program = Program::build(&registry, architecture, &config.value, source)?;
+        let source = facts.config().map(|config| Arc::clone(&config.source));
+        let (found, config) = match &self.architecture {
+            Some(name) => (Self::named(&registry, name)?, facts.value().clone()),
+            None => crate::model::find(&registry, &facts)?,
+        };
+        let mut program = Program::build(&registry, found, &config, source)?;
         if self.params {
             let mut text = String::new();
             for param in program.params() {
@@ -53,20 +55,13 @@ impl Plan {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn architecture<'r>(
-        &self,
-        registry: &'r Registry,
-        config: &serde_json::Value,
-    ) -> Result<&'r Architecture, Problem> {
-        let named = |key: &str| config.get(key).and_then(|value| value.as_str()).map(str::to_owned);
-        let first = config.get("architectures").and_then(|list| list.get(0)?.as_str().map(str::to_owned));
-        let name = self.architecture.clone().or(first).or_else(|| named("_class_name")).unwrap_or_default();
-        registry.architectures.get(&name).ok_or_else(|| {
+    fn named<'r>(registry: &'r Registry, name: &str) -> Result<&'r Architecture, Problem> {
+        registry.architectures.get(name).ok_or_else(|| {
             Problem::unplaced(
                 "unknown-architecture",
                 format!("`{name}` is not an architecture of the registry"),
             )
-            .maybe_help(did_you_mean(&name, registry.architectures.keys().map(String::as_str)))
+            .maybe_help(did_you_mean(name, registry.architectures.keys().map(String::as_str)))
         })
     }
 }

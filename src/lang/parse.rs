@@ -43,8 +43,10 @@ pub fn expression(code: &Code) -> Result<Expr, Problem> {
 /// What is no statement of the language, at its place.
 pub fn body(code: &Code) -> Result<Vec<Stmt>, Problem> {
     check_size(code)?;
-    let parsed = ruff_python_parser::parse_module(&code.text).map_err(|error| syntax_error(code, &error))?;
-    Reader(code, std::cell::Cell::new(0)).body(&parsed.into_syntax().body)
+    grow(|| {
+        let parsed = ruff_python_parser::parse_module(&code.text).map_err(|error| syntax_error(code, &error))?;
+        Reader(code, std::cell::Cell::new(0)).body(&parsed.into_syntax().body)
+    })
 }
 
 /// A parameter: `name` or `name=default`.
@@ -67,6 +69,11 @@ pub fn parameter(code: &Code) -> Result<Param, Problem> {
         return Err(problem.help("write `name` or `name=default`"));
     }
     Ok(Param { name: Arc::from(name), default })
+}
+
+/// Runs something that recurses, on more stack if little is left: small threads parse as well as the main one.
+pub(super) fn grow<T>(run: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(512 * 1024, 4 * 1024 * 1024, run)
 }
 
 fn check_size(code: &Code) -> Result<(), Problem> {
@@ -193,7 +200,7 @@ impl Reader<'_> {
             let message = format!("an expression nested more than {MAX_TREE} deep");
             return Err(Problem::error("code-too-deep", place(self.0, expr.range()), message));
         }
-        let read = self.read(expr);
+        let read = grow(|| self.read(expr));
         self.1.set(self.1.get() - 1);
         read
     }

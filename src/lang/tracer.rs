@@ -162,7 +162,7 @@ impl<'r> Tracer<'r> {
             return Err(Problem::error("module-depth", at.clone(), message));
         }
         self.depth += 1;
-        let result = what(self);
+        let result = super::parse::grow(|| what(self));
         self.depth -= 1;
         result
     }

@@ -12,9 +12,10 @@ use burn::tensor::{DType, FloatDType};
 use super::model::{Definition, Model};
 use super::params::{DynParam, Params};
 use super::save::Origin;
-use crate::diag::{Problem, did_you_mean};
+use crate::diag::Problem;
 use crate::facts::{self, Facts, FactsError};
 use crate::lang::Program;
+use crate::matcher::Matcher;
 use crate::ops::Value;
 use crate::ops::backend::{B, Device};
 use crate::plan::{Param, Stored as PlanStored};
@@ -145,8 +146,8 @@ impl<'a> Loader<'a> {
             None => Arc::new(Registry::embedded().map_err(RegistryError::Problems)?),
         };
         let facts = facts::read(&self.path)?;
-        let architecture = find(&registry, &facts)?.clone();
-        let config = facts.value().clone();
+        let (architecture, config) = find(&registry, &facts)?;
+        let architecture = architecture.clone();
         let source = facts.config().map(|document| Arc::clone(&document.source));
         let (params, ignored) = {
             let mut program = Program::build(&registry, &architecture, &config, source)?;
@@ -204,24 +205,36 @@ fn stored_float(binding: &Binding) -> FloatDType {
     }
 }
 
-/// The architecture that the directory holds.
-pub(crate) fn find<'r>(registry: &'r Registry, facts: &Facts) -> Result<&'r Architecture, Problem> {
-    let named = facts.architectures();
-    let by_name = named.iter().find_map(|name| registry.architectures.get(*name));
-    let by_alias = || {
-        let has = |a: &&Architecture| a.aliases.iter().any(|alias| named.contains(&alias.text.as_str()));
-        registry.architectures.values().find(has)
+/// The definition of what the directory holds, and the config to build it from.
+pub(crate) fn find<'r>(
+    registry: &'r Registry,
+    facts: &Facts,
+) -> Result<(&'r Architecture, serde_json::Value), Problem> {
+    let matcher = Matcher::new(registry);
+    let found = matcher.find(facts).map_err(|reasons| reasons.problem(facts))?;
+    let config = found.config(facts).clone();
+    let Some(name) = found.architecture_name() else {
+        let message =
+            format!("`{}` is a {} without a config that names what to build", facts.name(), found.category);
+        return Err(Problem::unplaced("nothing-to-build", message)
+            .help("point at the folder of one of its parts, such as `unet` or `layer_12`"));
     };
-    let by_type = || {
-        let model_type = facts.model_type()?;
-        registry.architectures.values().find(|a| a.model_types.iter().any(|name| name.text == model_type))
-    };
-    by_name.or_else(by_alias).or_else(by_type).ok_or_else(|| {
-        let name = named.first().copied().unwrap_or("no architecture");
-        let message = format!("`{name}` is not an architecture of the registry");
-        Problem::unplaced("unknown-architecture", message)
-            .maybe_help(did_you_mean(name, registry.architectures.keys().map(String::as_str)))
-    })
+    match registry.architectures.get(name) {
+        Some(architecture) => Ok((architecture, config)),
+        None => {
+            let message = format!(
+                "recognised as {name}, category {}, but there is no definition of it yet",
+                found.category
+            );
+            let task = found.architecture.as_ref().map(|found| found.task.as_str()).unwrap_or_default();
+            let nearest = matcher.nearest_definition(name, task);
+            let help = nearest.map_or_else(
+                || "write one: see registry/README.md".to_owned(),
+                |near| format!("the nearest definition is {near}: write an overlay that extends it"),
+            );
+            Err(Problem::unplaced("no-definition", message).help(help))
+        }
+    }
 }
 
 /// Binds the parameters of a definition to a checkpoint, by its headers.

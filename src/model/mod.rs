@@ -14,6 +14,7 @@ mod session;
 
 pub use error::ModelError;
 pub use inputs::{Given, Inputs};
+pub(crate) use load::find;
 pub use load::{Dtype, LoadError, Loader, Progress};
 pub use model::{Model, Outputs};
 pub use params::{DynParam, Params};

@@ -60,12 +60,34 @@ pub(crate) fn check(folder: &str) -> Outcome {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
 
+/// Compares a checkpoint stored in another way with the recording that it names.
+pub(crate) fn check_variant(folder: &str) -> Outcome {
+    let dir = root().join("variants").join(folder);
+    let variant: Json = serde_json::from_str(&fs::read_to_string(dir.join("golden.json"))?)?;
+    let text = |key: &str| variant[key].as_str().ok_or_else(|| format!("golden.json has no `{key}`"));
+    let recording = dir.join(text("golden")?);
+    let tensors = read(&recording)?;
+    let base =
+        if recording.starts_with(dir.join("golden")) { dir.join(text("base")?) } else { recording.clone() };
+    let described = if base.is_dir() { base } else { base.parent().map(Path::to_owned).unwrap_or_default() };
+    let described = if described == dir { dir.join(text("base")?) } else { described };
+    let golden: Json = serde_json::from_str(&fs::read_to_string(described.join("golden.json"))?)?;
+    let mut faults = Vec::new();
+    let name = variant["case"].as_str().unwrap_or("plain");
+    let model = load(&dir)?;
+    Case { name, model: &model, golden: &golden, tensors: &tensors, label: folder }.run(&mut faults)?;
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
 /// Fails if a recorded folder has no test.
-pub(crate) fn all_are_listed(listed: &[&str]) -> Outcome {
-    for entry in fs::read_dir(root())? {
+pub(crate) fn all_are_listed(listed: &[&str], variants: &[&str]) -> Outcome {
+    for entry in fs::read_dir(root())?.chain(fs::read_dir(root().join("variants"))?) {
         let path = entry?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.join("golden.json").exists() && !listed.contains(&name.as_str()) {
+        if path.join("golden.json").exists()
+            && !listed.contains(&name.as_str())
+            && !variants.contains(&name.as_str())
+        {
             return Err(format!("{name} has recordings and no test").into());
         }
     }
