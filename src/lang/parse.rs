@@ -44,7 +44,8 @@ pub fn expression(code: &Code) -> Result<Expr, Problem> {
 pub fn body(code: &Code) -> Result<Vec<Stmt>, Problem> {
     check_size(code)?;
     grow(|| {
-        let parsed = ruff_python_parser::parse_module(&code.text).map_err(|error| syntax_error(code, &error))?;
+        let parsed =
+            ruff_python_parser::parse_module(&code.text).map_err(|error| syntax_error(code, &error))?;
         Reader(code, std::cell::Cell::new(0)).body(&parsed.into_syntax().body)
     })
 }
