@@ -2,7 +2,7 @@
 //!
 //! Takes queries `[batch, heads, t, d]`, keys `[batch, kv_heads, s, d]` and values `[batch, kv_heads, s, dv]`; gives
 //! `[batch, heads, t, dv]`. Queries of the heads that share a key head are multiplied with it together, so keys and
-//! values are never repeated. Softmax is in f32. Scores beyond [`BLOCK`] numbers are computed for a block of queries
+//! values are never repeated. Softmax is in f32. More scores than [`block_size`] are computed for a block of queries
 //! at a time, against the keys that they can see.
 //!
 //! Soft-capping as in Gemma 2 (arXiv 2408.00118, §2), sinks as in `eager_attention_forward` of transformers' `gpt_oss`,
@@ -37,8 +37,10 @@ pub(super) const OPS: &[Op] = &[Op {
     trace: attention,
 }];
 
-/// How many scores are held at once.
-const BLOCK: usize = 1 << 24;
+/// How many scores are held at once: on the CPU what its caches hold, elsewhere what is worth a launch.
+fn block_size(device: &Device) -> usize {
+    if let Device::Flex(_) = device { 1 << 21 } else { 1 << 26 }
+}
 
 fn attention(call: &mut Call) -> Result<Traced, Fault> {
     let q = call.ranked("q", 4)?;
@@ -204,7 +206,7 @@ impl Attention {
     fn attend(&self, q: Tensor<B, 4>, held: &Held, first: usize, extras: &Extras) -> Tensor<B, 4> {
         let [batch, heads, count, _] = q.dims();
         let keys = held.columns.len();
-        let block = (BLOCK / (batch * heads * keys).max(1)).max(64);
+        let block = (block_size(&q.device()) / (batch * heads * keys).max(1)).max(64);
         if count <= block {
             return self.block(q, held.keys.clone(), held.values.clone(), extras);
         }

@@ -9,7 +9,7 @@
 use burn::tensor::ops::FloatTensorOps;
 use burn::tensor::{FloatDType, Shape, Tensor};
 
-use super::super::backend::B;
+use super::super::backend::{B, Device};
 use super::super::kernel::{Context, RunError};
 use super::super::{StateId, Value};
 use super::mask::Columns;
@@ -53,7 +53,8 @@ pub(super) fn extend(
             let (found, expected) = (new.dims(), store.dims());
             return Err(RunError::new(format!("keys or values {found:?} for a cache {expected:?}")));
         }
-        both.push(if slots < cache.capacity { turn(store, new, past) } else { append(store, new, past) });
+        let placed = if slots < cache.capacity { turn } else { append };
+        both.push(placed(store, new, past, device));
     }
     let columns =
         if slots < cache.capacity { ring_columns(slots, past, total) } else { Columns::First(total) };
@@ -69,27 +70,37 @@ pub(super) fn extend(
     }
 }
 
-fn empty(like: &Tensor<B, 4>, slots: usize, device: &super::super::backend::Device) -> Tensor<B, 4> {
+fn empty(like: &Tensor<B, 4>, slots: usize, device: &Device) -> Tensor<B, 4> {
     let [batch, heads, _, dim] = like.dims();
     let shape = Shape::new([batch, heads, slots, dim]);
     Value::Float(B::float_zeros(shape, device, FloatDType::from(like.dtype()))).float()
 }
 
 /// Writes at `past..`; gives all positions so far, and the store.
-fn append(store: Tensor<B, 4>, new: Tensor<B, 4>, past: usize) -> (Tensor<B, 4>, Tensor<B, 4>) {
+fn append(
+    store: Tensor<B, 4>,
+    new: Tensor<B, 4>,
+    past: usize,
+    device: &Device,
+) -> (Tensor<B, 4>, Tensor<B, 4>) {
     let total = past + new.dims()[2];
     if past == 0 {
-        return (new.clone(), write(store, new, 0));
+        return (new.clone(), write(store, new, 0, device));
     }
-    let store = write(store, new, past);
+    let store = write(store, new, past, device);
     (store.clone().narrow(2, 0, total), store)
 }
 
 /// Writes column `c` to slot `c % slots`; gives what the new queries may look back to, and the store.
-fn turn(store: Tensor<B, 4>, new: Tensor<B, 4>, past: usize) -> (Tensor<B, 4>, Tensor<B, 4>) {
+fn turn(
+    store: Tensor<B, 4>,
+    new: Tensor<B, 4>,
+    past: usize,
+    device: &Device,
+) -> (Tensor<B, 4>, Tensor<B, 4>) {
     let (slots, time) = (store.dims()[2], new.dims()[2]);
     if time == 1 {
-        let store = write(store, new, past % slots);
+        let store = write(store, new, past % slots, device);
         return (store.clone().narrow(2, 0, slots.min(past + 1)), store);
     }
     // Several queries at once still see what the last of them overwrites, hence the copy.
@@ -101,16 +112,37 @@ fn turn(store: Tensor<B, 4>, new: Tensor<B, 4>, past: usize) -> (Tensor<B, 4>, T
     let start = (past + time - kept) % slots;
     let before_end = kept.min(slots - start);
     let new = new.narrow(2, time - kept, kept);
-    let store = write(store, new.clone().narrow(2, 0, before_end), start);
-    let store =
-        if before_end < kept { write(store, new.narrow(2, before_end, kept - before_end), 0) } else { store };
+    let store = write(store, new.clone().narrow(2, 0, before_end), start, device);
+    let store = if before_end < kept {
+        write(store, new.narrow(2, before_end, kept - before_end), 0, device)
+    } else {
+        store
+    };
     (seen, store)
 }
 
 /// In place, if nothing else holds the store.
-fn write(store: Tensor<B, 4>, new: Tensor<B, 4>, at: usize) -> Tensor<B, 4> {
+fn write(store: Tensor<B, 4>, new: Tensor<B, 4>, at: usize, device: &Device) -> Tensor<B, 4> {
     let [batch, heads, time, dim] = new.dims();
+    if let Device::Flex(_) = device {
+        return write_on_host(store, new, at, device);
+    }
     store.slice_assign([0..batch, 0..heads, at..at + time, 0..dim], new)
+}
+
+/// The CPU backend's `slice_assign` copies the whole store on every call; handing its memory out and back does not.
+fn write_on_host(store: Tensor<B, 4>, new: Tensor<B, 4>, at: usize, device: &Device) -> Tensor<B, 4> {
+    let [_, _, slots, _] = store.dims();
+    let [_, _, time, dim] = new.dims();
+    let (mut store, new) = (store.into_data(), new.into_data());
+    let row = dim * store.dtype.size();
+    if row > 0 {
+        let heads = store.bytes.chunks_exact_mut(slots * row);
+        for (head, new) in heads.zip(new.bytes.chunks_exact(time * row)) {
+            head[at * row..(at + time) * row].copy_from_slice(new);
+        }
+    }
+    Value::Float(B::float_from_data(store, device)).float()
 }
 
 fn ring_columns(slots: usize, past: usize, total: usize) -> Columns {
