@@ -22,6 +22,10 @@ const PIPELINE: &str = "pipeline";
 
 /// What can be told about a model without loading it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a report of independent answers, as the specification has it"
+)]
 pub struct ModelInfo {
     /// `org/name` for a repository in the cache, else the directory's name.
     pub name: String,
