@@ -89,8 +89,13 @@ fn scan(c: &mut Criterion) {
 
 fn start(c: &mut Criterion) {
     let shipped = Registry::shipped().expect("no errors");
-    c.bench_function("start/registry from its files", |b| {
-        b.iter(|| black_box(Registry::from_files(shipped.sources.iter().cloned())));
+    let (names, rest): (Vec<_>, Vec<_>) =
+        shipped.sources.iter().cloned().partition(|source| source.name.starts_with("registry/names/"));
+    c.bench_function("start/definitions and rules", |b| {
+        b.iter(|| black_box(Registry::from_files(rest.iter().cloned())));
+    });
+    c.bench_function("start/names, when first asked for", |b| {
+        b.iter(|| black_box(Registry::from_files(names.iter().cloned())));
     });
     c.bench_function("start/first match of an unknown name", |b| {
         let facts = facts::Facts::of_config("test", serde_json::json!({"architectures": ["Nobody"]}));

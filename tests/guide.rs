@@ -170,7 +170,8 @@ fn model_type_mappings_of_the_guide() {
         let facts = Facts::of_config("test", json!({"model_type": model_type}));
         let found = Matcher::new(registry).find(&facts).expect("a match").architecture.expect("found");
         assert_eq!((found.name.as_str(), found.step), (architecture, Step::ModelType));
-        assert_eq!(registry.rules.model_types[model_type].config_class.as_deref(), Some(config_class));
+        let entry = registry.rules.model_type(model_type).expect("listed");
+        assert_eq!(entry.config_class.as_deref(), Some(config_class));
     }
 }
 

@@ -72,23 +72,23 @@ fn every_pattern_of_the_shipped_rules_compiles() {
 fn every_name_that_the_shipped_data_refers_to_exists() {
     let registry = Registry::shipped().expect("no errors");
     let rules = &registry.rules;
-    let exists = |name: &str| registry.architectures.contains_key(name) || rules.known.contains_key(name);
-    for alias in rules.aliases.values() {
+    let exists = |name: &str| registry.architectures.contains_key(name) || rules.known(name).is_some();
+    for alias in rules.all_aliases().into_values() {
         assert!(exists(&alias.target.text), "the alias `{}` means nothing", alias.name.text);
         assert!(!exists(&alias.name.text), "the alias `{}` is a name of its own", alias.name.text);
     }
-    for entry in rules.model_types.values() {
+    for entry in rules.all_model_types().into_values() {
         assert!(exists(&entry.architecture.text), "the model type `{}` means nothing", entry.name.text);
     }
     for rule in rules.rules.values() {
         assert!(rules.categories.contains_key(&rule.category.text), "{:?}", rule.id);
         assert!(rule.architecture.as_ref().is_none_or(|name| exists(&name.text)), "{:?}", rule.id);
     }
-    for known in rules.known.values() {
+    for known in rules.all_known().into_values() {
         assert!(rules.categories.contains_key(&known.category), "{:?}", known.name);
     }
     for (name, architecture) in &registry.architectures {
-        let known = rules.known.get(name);
+        let known = rules.known(name);
         let agrees = known.is_none_or(|known| known.category == architecture.category.text);
         assert!(agrees, "`{name}` is listed under another category than its definition's");
     }
@@ -106,7 +106,7 @@ fn reference_configs() -> Vec<Value> {
 #[test]
 fn every_reference_config_gets_its_architecture_its_model_type_and_its_category() {
     let matcher = shipped();
-    let argued = &matcher.registry().rules.argued;
+    let argued = matcher.registry().rules.all_arguments();
     let mut wrong = Vec::new();
     let mut used = BTreeSet::new();
     let configs = reference_configs();
@@ -134,13 +134,13 @@ fn every_reference_config_gets_its_architecture_its_model_type_and_its_category(
             "other" => &[],
             category => &[category],
         };
-        if !guesses.contains(&found.category.as_str()) && !argued.contains_key(&architecture) {
+        if !guesses.contains(&found.category.as_str()) && !argued.contains_key(architecture.as_str()) {
             wrong
                 .push(format!("{name}: {} instead of {guesses:?}, and nobody argues for it", found.category));
         }
         used.insert(architecture);
     }
-    let stale: Vec<_> = argued.keys().filter(|name| !used.contains(*name)).collect();
+    let stale: Vec<_> = argued.keys().filter(|name| !used.contains(**name)).collect();
     // The reference cannot build this one's config without arguments.
     assert!(stale.is_empty(), "argued about without need: {stale:?}");
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
@@ -154,13 +154,13 @@ fn a_model_type_alone_leads_to_an_architecture_that_has_it() {
         let mut config = entry["config"].clone();
         config.as_object_mut().expect("an object").remove("architectures");
         let Some(model_type) = config["model_type"].as_str().map(str::to_owned) else { continue };
-        if model_type.is_empty() || !registry.rules.model_types.contains_key(&model_type) {
+        if model_type.is_empty() || registry.rules.model_type(&model_type).is_none() {
             continue;
         }
         let found = matcher.find(&Facts::of_config("test", config)).expect("a match");
         let found = found.architecture.expect("an architecture");
         assert_eq!(found.step, Step::ModelType, "{model_type}");
-        let types = match registry.rules.known.get(&found.name) {
+        let types = match registry.rules.known(&found.name) {
             Some(known) => known.model_types.clone(),
             None => registry.architectures[&found.name].model_types.iter().map(|n| n.text.clone()).collect(),
         };
@@ -615,7 +615,7 @@ fn every_name_of_the_specification_is_recognised() {
     }
     for (model_type, entry) in lists["model_types"].as_object().expect("a table") {
         let found = find_config(json!({"model_type": model_type})).expect("a match");
-        let known = &shipped().registry().rules.model_types[model_type];
+        let known = shipped().registry().rules.model_type(model_type).expect("listed");
         let ours = (found.architecture_name().unwrap_or_default().to_owned(), known.config_class.clone());
         let theirs = (entry["architecture"].as_str().unwrap_or_default(), entry["config_class"].as_str());
         match model_type.as_str() {
@@ -665,10 +665,12 @@ fn any_directory() -> impl Strategy<Value = Vec<(String, String)>> {
 
 fn summary(outcome: &Result<Match, Box<NoMatch>>) -> String {
     match outcome {
-        Ok(found) => format!("{} {} {:?} {:?}", found.category, found.rule, found.architecture, found.tried),
+        Ok(found) => {
+            format!("{} {} {:?} {:?}", found.category, found.rule, found.architecture, found.rules_tried)
+        }
         Err(error) => {
             let reason = format!("{:?}", error.reason).replace(&error.directory, "DIR");
-            format!("{reason} {:?} {:?}", error.category, error.tried)
+            format!("{reason} {:?} {:?}", error.category, error.rules_tried)
         }
     }
 }

@@ -27,7 +27,12 @@ pub struct Document {
 
 /// Reads the JSON object in `root/file`.
 pub(super) fn read(root: &Path, file: &str) -> Result<Document, FactsError> {
-    let bytes = read_limited(&contained(root, file)?, file, CONFIG_LIMIT)?;
+    read_at(&contained(root, file)?, file)
+}
+
+/// Reads the JSON object at `path`, which is known to lie within the model.
+pub(super) fn read_at(path: &Path, file: &str) -> Result<Document, FactsError> {
+    let bytes = read_limited(path, file, CONFIG_LIMIT)?;
     let text = json::decode(file, bytes)?;
     let value = json::parse(file, &text)?;
     if !value.is_object() {

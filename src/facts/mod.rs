@@ -68,11 +68,15 @@ pub fn read_in(path: impl AsRef<Path>, hub: &Hub) -> Result<Facts, FactsError> {
     if entries.is_empty() {
         return Err(FactsError::EmptyDirectory { path: place.root });
     }
-    let has = |file: &str| entries.iter().any(|entry| entry.name == file && entry.kind != Kind::Dir);
+    let entry = |file: &str| entries.iter().find(|entry| entry.name == file && entry.kind != Kind::Dir);
     // A JSON file that was pointed at is the config that is meant, if it is one of those that may be.
     let pointed = place.file.as_deref().filter(|file| CONFIG_FILES.contains(file));
-    let config_file = pointed.or_else(|| CONFIG_FILES.into_iter().find(|file| has(file)));
-    let config = config_file.map(|file| document::read(&place.root, file)).transpose()?;
+    let found = pointed.into_iter().chain(CONFIG_FILES).find_map(entry);
+    let read = |entry: &Entry| match entry.link {
+        true => document::read(&place.root, &entry.name),
+        false => document::read_at(&place.root.join(&entry.path), &entry.name),
+    };
+    let config = found.map(read).transpose()?;
     Ok(Facts {
         root: place.root,
         name: place.name,

@@ -25,7 +25,7 @@ struct Classified<'r> {
     repaired: Option<Value>,
     rule: Option<&'r Rule>,
     rivals: Vec<&'r Rule>,
-    tried: Vec<(String, bool)>,
+    rules_tried: usize,
 }
 
 impl<'r> Matcher<'r> {
@@ -150,14 +150,14 @@ impl<'r> Matcher<'r> {
         let (names, listed) = subject_names(facts, &cascade);
         let config = repaired.as_ref().unwrap_or_else(|| facts.value());
         let subject = subject(facts, config, &names, listed);
-        let mut tried = Vec::new();
+        let mut rules_tried = 0;
         let (mut decided, mut rivals): (Option<&Rule>, Vec<&Rule>) = (None, Vec::new());
         for rule in self.by_priority() {
             if decided.is_some_and(|first| first.priority != rule.priority) {
                 break;
             }
             let holds = self.evaluator().holds(&rule.when, subject);
-            tried.push((rule.id.text.clone(), holds));
+            rules_tried += 1;
             match decided {
                 None if holds => decided = Some(rule),
                 Some(first) if holds && differ(first, rule) => rivals.push(rule),
@@ -166,7 +166,7 @@ impl<'r> Matcher<'r> {
         }
         rivals.extend(decided.filter(|_| !rivals.is_empty()));
         rivals.sort_by(|a, b| a.id.text.cmp(&b.id.text));
-        Classified { cascade, repairs, repaired, rule: decided, rivals, tried }
+        Classified { cascade, repairs, repaired, rule: decided, rivals, rules_tried }
     }
 
     /// The repairs whose condition holds, applied one after the other.
@@ -221,7 +221,7 @@ impl<'r> Matcher<'r> {
             candidates: Vec::new(),
             custom_code: facts.custom_code().map(str::to_owned).collect(),
             looked: classified.cascade.looked.clone(),
-            tried: classified.tried.clone(),
+            rules_tried: classified.rules_tried,
             claimed,
         }
     }
@@ -284,7 +284,7 @@ fn into_match(facts: &Facts, classified: Classified<'_>, rule: &Rule, architectu
         repairs: classified.repairs,
         repaired: classified.repaired,
         looked: classified.cascade.looked,
-        tried: classified.tried,
+        rules_tried: classified.rules_tried,
         notes,
     }
 }

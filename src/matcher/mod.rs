@@ -65,8 +65,8 @@ pub struct Match {
     pub repaired: Option<Value>,
     /// The names that were looked up, in order.
     pub looked: Vec<Looked>,
-    /// The rules that were tried, in order, and whether each held.
-    pub tried: Vec<(String, bool)>,
+    /// How many rules were tried, highest priority first; [`Matcher::explain`] tells how each came out.
+    pub rules_tried: usize,
     /// What is odd about it, none of it an error.
     pub notes: Vec<Problem>,
 }
@@ -123,8 +123,8 @@ pub struct NoMatch {
     pub custom_code: Vec<String>,
     /// The names that were looked up, in order.
     pub looked: Vec<Looked>,
-    /// The rules that were tried, in order, and whether each held.
-    pub tried: Vec<(String, bool)>,
+    /// How many rules were tried, highest priority first; [`Matcher::explain`] tells how each came out.
+    pub rules_tried: usize,
 }
 
 /// The reason why no architecture was found.

@@ -104,14 +104,14 @@ impl Folded {
             add(name, name);
             architecture.aliases.iter().for_each(|alias| add(&alias.text, name));
         }
-        for name in rules.known.keys() {
+        for name in rules.all_known().into_keys() {
             add(name, name);
         }
-        for (name, alias) in &rules.aliases {
+        for (name, alias) in rules.all_aliases() {
             add(name, &alias.target.text);
         }
-        for name in rules.model_types.keys() {
-            model_types.entry(fold_type(name)).or_insert_with(BTreeSet::new).insert(name.clone());
+        for name in rules.all_model_types().into_keys() {
+            model_types.entry(fold_type(name)).or_insert_with(BTreeSet::new).insert(name.to_owned());
         }
         for architecture in registry.architectures.values() {
             for name in &architecture.model_types {
@@ -149,7 +149,7 @@ impl Names<'_> {
                 status: Status::Defined,
             });
         }
-        let known = self.registry.rules.known.get(name)?;
+        let known = self.registry.rules.known(name)?;
         Some(Found {
             name: name.to_owned(),
             claimed,
@@ -164,7 +164,7 @@ impl Names<'_> {
     pub(super) fn alias(self, name: &str) -> Option<Found> {
         let mut at = name;
         for _ in 0..ALIAS_CHAIN {
-            at = match self.registry.rules.aliases.get(at) {
+            at = match self.registry.rules.alias(at) {
                 Some(alias) => &alias.target.text,
                 None => self.declared_alias(at)?,
             };
@@ -198,7 +198,7 @@ impl Names<'_> {
 
     /// The architecture that a model type stands for: its entry decides, else the one definition that claims it.
     pub(super) fn exact_model_type(self, name: &str) -> Result<Option<Found>, Ambiguous> {
-        if let Some(entry) = self.registry.rules.model_types.get(name) {
+        if let Some(entry) = self.registry.rules.model_type(name) {
             let target = entry.architecture.text.as_str();
             let found = self.known(target, None, Step::ModelType).or_else(|| self.alias(target));
             return Ok(found.map(|found| Found { claimed: None, step: Step::ModelType, ..found }));

@@ -25,18 +25,19 @@ const ENOUGH: f64 = 0.8;
 /// The names nearest to any of `claimed`, or to the architecture of the nearest model type, best first.
 pub(super) fn nearest(registry: &Registry, claimed: &[String], model_type: Option<&str>) -> Vec<Near> {
     let mut near: Vec<Near> = Vec::new();
-    for (name, category, status) in every_name(registry) {
+    let names = every_name(registry);
+    for &(name, category, status) in &names {
         let score = claimed.iter().map(|claim| likeness(claim, name)).fold(0.0, f64::max);
         if score >= ENOUGH {
             near.push(Near { name: name.to_owned(), category: category.to_owned(), status, score });
         }
     }
     if let Some(wanted) = model_type.filter(|_| claimed.is_empty()) {
-        for (name, entry) in &registry.rules.model_types {
+        for (name, entry) in registry.rules.all_model_types() {
             let score = likeness(wanted, name);
             let target = entry.architecture.text.as_str();
-            let known = every_name(registry).find(|(name, ..)| *name == target);
-            if let Some((name, category, status)) = known.filter(|_| score >= ENOUGH) {
+            let known = names.iter().find(|(name, ..)| *name == target);
+            if let Some(&(name, category, status)) = known.filter(|_| score >= ENOUGH) {
                 near.push(Near { name: name.to_owned(), category: category.to_owned(), status, score });
             }
         }
@@ -61,11 +62,12 @@ pub(super) fn nearest_defined<'r>(registry: &'r Registry, name: &str, task: &str
     scored(true).or_else(|| scored(false))
 }
 
-fn every_name(registry: &Registry) -> impl Iterator<Item = (&str, &str, Status)> {
+fn every_name(registry: &Registry) -> Vec<(&str, &str, Status)> {
     let defined = registry.architectures.iter();
     let defined = defined.map(|(name, entry)| (name.as_str(), entry.category.text.as_str(), Status::Defined));
-    let known = registry.rules.known.iter().filter(|(name, _)| !registry.architectures.contains_key(*name));
-    defined.chain(known.map(|(name, entry)| (name.as_str(), entry.category.as_str(), Status::Known)))
+    let known = registry.rules.all_known().into_iter();
+    let known = known.filter(|(name, _)| !registry.architectures.contains_key(*name));
+    defined.chain(known.map(|(name, entry)| (name, entry.category.as_str(), Status::Known))).collect()
 }
 
 fn likeness(a: &str, b: &str) -> f64 {

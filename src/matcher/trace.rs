@@ -78,8 +78,8 @@ impl Matcher<'_> {
     #[must_use]
     pub fn explain(&self, facts: &Facts, outcome: &Result<Match, Box<NoMatch>>) -> Trace {
         let (looked, tried, config) = match outcome {
-            Ok(found) => (&found.looked, &found.tried, found.config(facts)),
-            Err(error) => (&error.looked, &error.tried, facts.value()),
+            Ok(found) => (&found.looked, found.rules_tried, found.config(facts)),
+            Err(error) => (&error.looked, error.rules_tried, facts.value()),
         };
         let cascade = self.cascade(facts, config);
         let mut names = facts.architectures();
@@ -92,8 +92,7 @@ impl Matcher<'_> {
             listed: cascade.found.as_ref().map(|found| found.category.as_str()),
             model_type: config.get("model_type").and_then(serde_json::Value::as_str),
         };
-        let rules = tried.iter().filter_map(|(id, _)| self.registry.rules.rules.get(id));
-        let rules = rules.map(|rule| RuleTrace {
+        let rules = self.by_priority().iter().take(tried).map(|rule| RuleTrace {
             id: rule.id.text.clone(),
             category: rule.category.text.clone(),
             priority: rule.priority,

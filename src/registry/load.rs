@@ -188,18 +188,18 @@ impl Reader<'_> {
                             task: task.get().to_owned(),
                             model_types: types.0,
                         };
-                        rules.known.insert(known.name.text.clone(), known);
+                        rules.naming.known.insert(known.name.text.clone(), known);
                     }
                 }
             }
             "model-types" => {
                 if let Some(raw) = self.read(value) {
-                    rules.model_types.insert(key, self.model_type(name, raw));
+                    rules.naming.model_types.insert(key, self.model_type(name, raw));
                 }
             }
             "aliases" => {
                 if let Some(text) = self.read::<Text>(value) {
-                    rules.aliases.insert(key, Alias { name, target: self.name(&text) });
+                    rules.naming.aliases.insert(key, Alias { name, target: self.name(&text) });
                 }
             }
             "categories" => {
@@ -208,7 +208,7 @@ impl Reader<'_> {
                 }
             }
             "base-models" => rules.base_models.extend(self.read(value).map(|text: String| (key, text))),
-            _ => rules.argued.extend(self.read(value).map(|text: String| (key, text))),
+            _ => rules.naming.argued.extend(self.read(value).map(|text: String| (key, text))),
         }
     }
 

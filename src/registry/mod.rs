@@ -187,8 +187,24 @@ pub struct Registry {
 
 include!(concat!(env!("OUT_DIR"), "/registry_files.rs"));
 
+/// The shipped files that hold nothing but names.
+const NAME_FILES: &str = "registry/names/";
+
 static EMBEDDED: LazyLock<(Registry, Problems)> = LazyLock::new(|| {
-    Registry::from_files(EMBEDDED_FILES.iter().map(|(name, text)| Source::new(*name, *text)))
+    let (names, others): (Vec<_>, Vec<_>) = EMBEDDED_FILES
+        .iter()
+        .map(|(name, text)| Source::new(*name, *text))
+        .partition(|source| source.name.starts_with(NAME_FILES));
+    let (mut registry, problems) = Registry::from_files(others);
+    registry.sources.extend(names);
+    Arc::make_mut(&mut registry.rules).shipped_naming = Some(|| &SHIPPED_NAMES.0.rules.naming);
+    (registry, problems)
+});
+
+/// The shipped names: read when one is asked for.
+static SHIPPED_NAMES: LazyLock<(Registry, Problems)> = LazyLock::new(|| {
+    let names = EMBEDDED_FILES.iter().filter(|(name, _)| name.starts_with(NAME_FILES));
+    Registry::from_files(names.map(|(name, text)| Source::new(*name, *text)))
 });
 
 impl Registry {
@@ -349,6 +365,11 @@ mod tests {
         let (registry, problems) = &*EMBEDDED;
         assert!(problems.is_empty(), "{problems}");
         assert!(!registry.modules.is_empty());
+        let (names, problems) = &*SHIPPED_NAMES;
+        assert!(problems.is_empty(), "{problems}");
+        assert!(!names.rules.naming.known.is_empty());
+        let others = names.architectures.len() + names.modules.len() + names.rules.rules.len();
+        assert_eq!(others, 0, "files under {NAME_FILES} hold names alone");
     }
 
     #[test]

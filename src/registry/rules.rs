@@ -201,15 +201,23 @@ pub enum NameTest {
     Matches(String),
 }
 
+/// Names, and what they mean.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Naming {
+    pub(super) known: BTreeMap<String, Known>,
+    pub(super) model_types: BTreeMap<String, ModelType>,
+    pub(super) aliases: BTreeMap<String, Alias>,
+    pub(super) argued: BTreeMap<String, String>,
+}
+
 /// Everything about identification that the registry files say.
+///
+/// The shipped names are many and rarely needed, since most models have a definition: they are read when one is
+/// first asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// Names without a definition, by name.
-    pub known: BTreeMap<String, Known>,
-    /// Model types.
-    pub model_types: BTreeMap<String, ModelType>,
-    /// Aliases.
-    pub aliases: BTreeMap<String, Alias>,
+    pub(super) naming: Naming,
+    pub(super) shipped_naming: Option<fn() -> &'static Naming>,
     /// Categories.
     pub categories: BTreeMap<String, Category>,
     /// Category rules by id.
@@ -222,8 +230,66 @@ pub struct Rules {
     pub tokenizers: BTreeMap<String, TokenizerRule>,
     /// Short names of base models and the repositories they mean.
     pub base_models: BTreeMap<String, String>,
-    /// Names whose category is arguable, and the argument.
-    pub argued: BTreeMap<String, String>,
+}
+
+impl Rules {
+    /// A name that is known without a definition.
+    #[must_use]
+    pub fn known(&self, name: &str) -> Option<&Known> {
+        self.named(name, |naming| &naming.known)
+    }
+
+    /// What a `model_type` means where a config names no architecture.
+    #[must_use]
+    pub fn model_type(&self, name: &str) -> Option<&ModelType> {
+        self.named(name, |naming| &naming.model_types)
+    }
+
+    /// The alias of that name.
+    #[must_use]
+    pub fn alias(&self, name: &str) -> Option<&Alias> {
+        self.named(name, |naming| &naming.aliases)
+    }
+
+    /// The argument for the category of a name, where one could argue.
+    #[must_use]
+    pub fn argument(&self, name: &str) -> Option<&str> {
+        self.named(name, |naming| &naming.argued).map(String::as_str)
+    }
+
+    /// Every name that is known without a definition.
+    #[must_use]
+    pub fn all_known(&self) -> BTreeMap<&str, &Known> {
+        self.all(|naming| &naming.known)
+    }
+
+    /// Every model type.
+    #[must_use]
+    pub fn all_model_types(&self) -> BTreeMap<&str, &ModelType> {
+        self.all(|naming| &naming.model_types)
+    }
+
+    /// Every alias.
+    #[must_use]
+    pub fn all_aliases(&self) -> BTreeMap<&str, &Alias> {
+        self.all(|naming| &naming.aliases)
+    }
+
+    /// Every name whose category is argued for, and the argument.
+    #[must_use]
+    pub fn all_arguments(&self) -> BTreeMap<&str, &String> {
+        self.all(|naming| &naming.argued)
+    }
+
+    fn named<T>(&self, name: &str, table: fn(&Naming) -> &BTreeMap<String, T>) -> Option<&T> {
+        table(&self.naming).get(name).or_else(|| table(self.shipped_naming?()).get(name))
+    }
+
+    fn all<T>(&self, table: fn(&Naming) -> &BTreeMap<String, T>) -> BTreeMap<&str, &T> {
+        let shipped = self.shipped_naming.map(|naming| table(naming()));
+        let entries = shipped.into_iter().flatten().chain(table(&self.naming));
+        entries.map(|(name, entry)| (name.as_str(), entry)).collect()
+    }
 }
 
 impl fmt::Display for Condition {
