@@ -76,7 +76,9 @@ fn detection(c: &mut Criterion) {
 fn scan(c: &mut Criterion) {
     let dir = TempDir::new().expect("a temporary directory");
     let paths: Vec<PathBuf> = (0..10_000).map(|index| dir.path().join(format!("{index}"))).collect();
-    paths.iter().for_each(|path| language_model(path));
+    for path in &paths {
+        language_model(path);
+    }
     let inspector = Inspector::new(Registry::shipped().expect("no errors"), Hub::none());
     let mut group = c.benchmark_group("scan of 10,000");
     group.sample_size(10);

@@ -289,6 +289,7 @@ fn a_fingerprint_finds_the_definition_and_ties_are_reported() {
 #[test]
 fn layouts_of_sparse_autoencoders_are_recognised() {
     let legacy = r#"{"d_in": 8, "d_sae": 16, "architecture": "standard", "activation_fn_str": "topk"}"#;
+    let affine = r#"{"architecture": "jump_relu", "hf_hook_point_out": "x", "affine_connection": true}"#;
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("cfg.json", r#"{"architecture": "jumprelu", "d_sae": 1}"#)], "JumpReLUSAE"),
         (&[("cfg.json", r#"{"architecture": "standard", "d_sae": 1}"#)], "StandardSAE"),
@@ -300,6 +301,13 @@ fn layouts_of_sparse_autoencoders_are_recognised() {
         (&[("cfg.json", r#"{"architecture": "skip_transcoder", "d_sae": 1}"#)], "SkipTranscoder"),
         (&[("cfg.json", r#"{"k": 4, "num_latents": 8}"#), ("sae.safetensors", "")], "TopKSAE"),
         (&[("config.json", r#"{"architecture": "jump_relu", "width": 8}"#)], "JumpReLUSAE"),
+        (
+            &[("config.json", r#"{"architecture": "jump_relu", "hf_hook_point_out": "x"}"#)],
+            "JumpReLUTranscoder",
+        ),
+        (&[("config.json", affine)], "JumpReLUSkipTranscoder"),
+        (&[("Llama3_1-8B-Base-L3R-8x/hyperparams.json", "{}")], "SAE"),
+        (&[("trainer_0/ae.pt", "")], "SAE"),
         (&[("config.json", r#"{"trainer": {"dict_class": "AutoEncoderTopK"}}"#), ("ae.pt", "")], "TopKSAE"),
         (&[("config.json", r#"{"trainer": {"dict_class": "BatchTopKSAE"}}"#)], "TopKSAE"),
         (&[("config.json", r#"{"trainer": {"dict_class": "GatedAutoEncoder"}}"#)], "GatedSAE"),

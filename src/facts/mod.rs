@@ -72,9 +72,12 @@ pub fn read_in(path: impl AsRef<Path>, hub: &Hub) -> Result<Facts, FactsError> {
     // A JSON file that was pointed at is the config that is meant, if it is one of those that may be.
     let pointed = place.file.as_deref().filter(|file| CONFIG_FILES.contains(file));
     let found = pointed.into_iter().chain(CONFIG_FILES).find_map(entry);
-    let read = |entry: &Entry| match entry.link {
-        true => document::read(&place.root, &entry.name),
-        false => document::read_at(&place.root.join(&entry.path), &entry.name),
+    let read = |entry: &Entry| {
+        if entry.link {
+            document::read(&place.root, &entry.name)
+        } else {
+            document::read_at(&place.root.join(&entry.path), &entry.name)
+        }
     };
     let config = found.map(read).transpose()?;
     Ok(Facts {

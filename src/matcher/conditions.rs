@@ -98,7 +98,7 @@ impl Evaluator<'_> {
     }
 
     fn config(self, test: &ConfigTest, config: &Value) -> bool {
-        if !test.path.split('.').any(|key| key == "*") {
+        if !test.path.contains('*') {
             let value = lookup(config, &test.path).filter(|value| !value.is_null());
             return test.asks.iter().all(|ask| self.answer(ask, value));
         }
