@@ -9,6 +9,7 @@ mod load;
 mod model;
 mod params;
 mod run;
+pub mod sampling;
 mod save;
 mod session;
 
