@@ -507,6 +507,22 @@ fn a_new_category_is_a_rule_and_no_rust() {
 }
 
 #[test]
+fn the_readme_of_the_registry_is_valid_data() {
+    let text = include_str!("../registry/README.md");
+    let section = text.split("## Names, rules and repairs").nth(1).expect("the section");
+    let example =
+        section.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let registry = with_overlay(example);
+    let find =
+        |config: Value| Matcher::new(&registry).find(&Facts::of_config("test", config)).expect("a match");
+    assert_eq!(
+        find(json!({"architectures": ["NewLMHeadModel"]})).architecture_name(),
+        Some("NewForCausalLM")
+    );
+    assert_eq!(find(json!({"model_type": "new_type", "n_layer": 2})).repairs.len(), 1);
+}
+
+#[test]
 fn every_kind_of_condition_holds_and_fails_as_it_says() {
     let dir = directory(&[
         (
