@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensorOps;
 use burn::tensor::{DType, FloatDType};
 
 use super::model::{Definition, Model};
-use super::params::{DynParam, Params};
+use super::params::Params;
 use super::save::Origin;
 use crate::diag::Problem;
 use crate::facts::{self, Facts, FactsError};
@@ -165,14 +164,14 @@ impl<'a> Loader<'a> {
         let float = self.dtype.resolve(&self.device, &binding, self.train);
         let device = if self.train { Device::autodiff(self.device) } else { self.device };
         let mut progress = self.progress.unwrap_or_else(|| Box::new(|_, _| {}));
-        let loaded = load(&binding, &checkpoint, &device, float, &mut *progress)?;
-        let loaded = Params::new(loaded);
-        let params_module = if self.train { loaded } else { loaded.no_grad() };
+        let trained =
+            |name: &str| self.train && !params.iter().any(|param| param.buffer && param.name == name);
+        let loaded = load(&binding, &checkpoint, &device, float, &trained, &mut *progress)?;
         let definition = Definition::new(registry, architecture, config, params, untied);
-        let mut model = Model::assemble(definition, params_module, device, float);
+        let mut model = Model::assemble(definition, loaded, device, float);
         let bytes =
             facts.config().map(|document| document.source.text.clone().into_bytes()).unwrap_or_default();
-        model.origin = Some(Arc::new(Origin { binding, config: bytes, dir: facts.root().to_owned() }));
+        model.origin = Some(Arc::new(Origin { binding, config: bytes, dir: Some(facts.root().to_owned()) }));
         Ok(model)
     }
 }
@@ -237,6 +236,18 @@ pub(crate) fn find<'r>(
     }
 }
 
+/// What a definition wants of a checkpoint.
+pub(super) fn wanted(params: &[Param]) -> Vec<Wanted> {
+    let wanted = params.iter().map(|param| Wanted {
+        name: param.name.clone(),
+        shape: param.shape.clone(),
+        stored: param.stored.iter().map(convert).collect(),
+        tied_to: param.tied_to.map(|owner| params[owner.0].name.clone()),
+        optional: false,
+    });
+    wanted.collect()
+}
+
 /// Binds the parameters of a definition to a checkpoint, by its headers.
 pub(crate) fn bind(
     architecture: &Architecture,
@@ -244,16 +255,6 @@ pub(crate) fn bind(
     params: &[Param],
     checkpoint: &Checkpoint,
 ) -> Result<Binding, Box<BindReport>> {
-    let wanted: Vec<Wanted> = params
-        .iter()
-        .map(|param| Wanted {
-            name: param.name.clone(),
-            shape: param.shape.clone(),
-            stored: param.stored.iter().map(convert).collect(),
-            tied_to: param.tied_to.map(|owner| params[owner.0].name.clone()),
-            optional: false,
-        })
-        .collect();
     let mut prefixes: Vec<Prefix> = vec![Prefix::default()];
     for prefix in architecture.prefixes.iter().filter(|prefix| !prefix.is_empty()) {
         prefixes.push(Prefix { strip: prefix.clone(), add: String::new() });
@@ -261,7 +262,7 @@ pub(crate) fn bind(
     }
     let rules =
         BindRules { prefixes, rename: architecture.rename.clone(), ignore: ignored, allow_unused: false };
-    weights::bind(&wanted, checkpoint, &rules)
+    weights::bind(&wanted(params), checkpoint, &rules)
 }
 
 fn convert(stored: &PlanStored) -> Stored {
@@ -286,25 +287,22 @@ fn load(
     checkpoint: &Checkpoint,
     device: &Device,
     float: FloatDType,
+    trained: &dyn Fn(&str) -> bool,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<BTreeMap<String, DynParam>, LoadError> {
+) -> Result<Params, LoadError> {
     let dtype = match float {
         FloatDType::F16 => LoadDtype::F16,
         FloatDType::BF16 => LoadDtype::BF16,
         _ => LoadDtype::F32,
     };
     let options = LoadOptions { dtype, check_values: false };
-    let mut params = BTreeMap::new();
+    let mut params = Params::default();
     for loaded in binding.load(checkpoint, options, progress) {
         let loaded = loaded?;
-        let name = loaded.name.to_owned();
+        let name = loaded.name;
         let wanted: DType = float.into();
         let data = if loaded.data.dtype == wanted { loaded.data } else { loaded.data.convert_dtype(wanted) };
-        let value = Value::Float(B::float_from_data(data, device));
-        let param = DynParam::new(value).ok_or_else(|| {
-            Problem::unplaced("too-many-dimensions", format!("`{name}` has more than six dimensions"))
-        })?;
-        params.insert(name, param);
+        params.add(name, Value::Float(B::float_from_data(data, device)), trained(name))?;
     }
     Ok(params)
 }

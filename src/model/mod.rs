@@ -3,6 +3,7 @@
 //! Takes a definition's plans and a checkpoint's tensors; gives a burn module. Drivers know tasks, never models.
 
 mod error;
+mod init;
 mod inputs;
 mod load;
 #[expect(clippy::module_inception, reason = "the layer is named for its main type")]

@@ -11,6 +11,7 @@ use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Shape, Tensor};
 use globset::Glob;
 
+use crate::diag::Problem;
 use crate::ops::Value;
 use crate::ops::backend::{B, Device};
 
@@ -124,6 +125,15 @@ impl Params {
     /// Replaces the tensor of a path.
     pub fn insert(&mut self, name: String, param: DynParam) {
         self.entries.insert(name, param);
+    }
+
+    /// Adds a tensor that came from outside, to be trained or not.
+    pub(super) fn add(&mut self, name: &str, value: Value, trained: bool) -> Result<(), Problem> {
+        let param = DynParam::new(value).ok_or_else(|| {
+            Problem::unplaced("too-many-dimensions", format!("`{name}` has more than six dimensions"))
+        })?;
+        self.entries.insert(name.to_owned(), param.set_trained(trained));
+        Ok(())
     }
 
     /// Sets whether the tensors whose path matches a glob are trained; gives how many matched.

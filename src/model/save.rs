@@ -5,19 +5,20 @@ use std::path::{Path, PathBuf};
 use super::model::Model;
 use crate::weights::{Binding, SaveOptions, WeightsError};
 
-/// Where a model was read from: what saving needs to write it back so.
+/// Where a model was read from, or is going to be stored: what saving needs to write it so.
 #[derive(Debug)]
 pub struct Origin {
     pub(crate) binding: Binding,
     pub(crate) config: Vec<u8>,
-    pub(crate) dir: PathBuf,
+    /// None if it was never stored.
+    pub(crate) dir: Option<PathBuf>,
 }
 
 impl Model {
-    /// The directory that the model was read from.
+    /// The directory that the model was read from, if it was.
     #[must_use]
     pub fn dir(&self) -> Option<&Path> {
-        self.origin.as_ref().map(|origin| origin.dir.as_path())
+        self.origin.as_ref().and_then(|origin| origin.dir.as_deref())
     }
 
     /// Writes `config.json` and the weights into a directory, in the layout and the dtype that were read.

@@ -72,9 +72,18 @@ impl Layout {
             let index = index.or_else(|| (files.len() > 1).then(|| index_name(&stem(&files))));
             return Self { files, index };
         }
-        let all = files.into_iter().flat_map(|file| file.tensors).collect();
+        Self::single(files.into_iter().flat_map(|file| file.tensors).collect())
+    }
+
+    /// These tensors in one new file.
+    pub(crate) fn fresh(tensors: BTreeMap<String, (StoredDtype, Vec<usize>)>) -> Self {
+        let tensors = tensors.into_iter().map(|(name, (dtype, shape))| TensorLayout { name, dtype, shape });
+        Self::single(tensors.collect())
+    }
+
+    fn single(tensors: Vec<TensorLayout>) -> Self {
         let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
-        let mut file = FileLayout { name: DEFAULT_NAME.to_owned(), metadata, tensors: all };
+        let mut file = FileLayout { name: DEFAULT_NAME.to_owned(), metadata, tensors };
         file.sort();
         Self { files: vec![file], index: None }
     }

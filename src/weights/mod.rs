@@ -20,6 +20,7 @@ mod dtype;
 mod error;
 mod fault;
 mod file;
+mod fresh;
 mod header;
 mod index;
 mod inside;
