@@ -2,6 +2,7 @@
 //!
 //! Absent on purpose: anything the library could do. A command reads its arguments, calls the library, prints.
 
+mod devices;
 mod output;
 mod plan;
 
@@ -44,6 +45,7 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Devices(devices::Devices),
     Plan(plan::Plan),
 }
 
@@ -52,6 +54,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
+        Command::Devices(command) => command.run(),
         Command::Plan(command) => command.run(&cli.global),
     };
     match result {

@@ -2,6 +2,7 @@
 //!
 //! Takes a definition's plans and a checkpoint's tensors; gives a burn module. Drivers know tasks, never models.
 
+pub mod device;
 mod error;
 mod init;
 mod inputs;
