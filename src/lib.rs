@@ -25,3 +25,15 @@ pub mod plan;
 pub mod registry;
 pub mod tokenizer;
 pub mod weights;
+
+/// Loads what is at `path` on the CPU: the model and its tokenizer.
+///
+/// [`model::Loader`] has the choices: device, dtype, registry, training.
+///
+/// # Errors
+/// If the directory, the registry, the config, the checkpoint or the tokenizer do not allow it.
+pub fn load(
+    path: impl AsRef<std::path::Path>,
+) -> Result<(model::Model, tokenizer::Tokenizer), model::LoadError> {
+    model::Loader::new(path).load()
+}

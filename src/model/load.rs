@@ -10,6 +10,7 @@ use burn::tensor::{DType, FloatDType};
 
 use super::model::{Definition, Model};
 use super::params::Params;
+use super::sampling::{GenerationConfig, SamplingError};
 use super::save::Origin;
 use crate::diag::Problem;
 use crate::facts::{self, Facts, FactsError};
@@ -19,6 +20,7 @@ use crate::ops::Value;
 use crate::ops::backend::{B, Device};
 use crate::plan::{Param, Stored as PlanStored};
 use crate::registry::{Architecture, LoadError as RegistryError, Registry};
+use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::weights::{
     self, BindReport, BindRules, Binding, Checkpoint, LoadDtype, LoadOptions, Prefix, Stored, StoredDtype,
     Wanted, WeightsError,
@@ -42,6 +44,12 @@ pub enum LoadError {
     /// The checkpoint does not hold what the definition needs.
     #[error(transparent)]
     Mismatch(#[from] Box<BindReport>),
+    /// There is no tokenizer, or it cannot be read.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// `generation_config.json` says something impossible.
+    #[error(transparent)]
+    Generation(#[from] SamplingError),
 }
 
 /// The width of floats at run time.
@@ -82,6 +90,7 @@ pub struct Loader<'a> {
     device: Device,
     dtype: Dtype,
     train: bool,
+    tokenizer: Option<PathBuf>,
     progress: Option<Progress<'a>>,
 }
 
@@ -95,6 +104,7 @@ impl<'a> Loader<'a> {
             device: Device::Flex(burn_flex::FlexDevice),
             dtype: Dtype::Auto,
             train: false,
+            tokenizer: None,
             progress: None,
         }
     }
@@ -127,11 +137,72 @@ impl<'a> Loader<'a> {
         self
     }
 
+    /// Takes the tokenizer of another directory.
+    #[must_use]
+    pub fn tokenizer_from(mut self, dir: impl AsRef<Path>) -> Self {
+        self.tokenizer = Some(dir.as_ref().to_owned());
+        self
+    }
+
     /// Tells how far loading is.
     #[must_use]
     pub fn progress(mut self, progress: impl FnMut(u64, u64) + 'a) -> Self {
         self.progress = Some(Box::new(progress));
         self
+    }
+
+    /// Loads the model and its tokenizer.
+    ///
+    /// # Errors
+    /// As [`Loader::load_model`]; if there is no tokenizer, in the directory or named by a rule of the registry.
+    pub fn load(self) -> Result<(Model, Tokenizer), LoadError> {
+        // A tokenizer is small: whatever is wrong with it is known before the weights are read.
+        let tokenizer = self.load_tokenizer()?;
+        Ok((self.load_model()?, tokenizer))
+    }
+
+    /// Loads the tokenizer alone.
+    ///
+    /// # Errors
+    /// If there is none, in the directory or named by a rule of the registry, or if it cannot be read.
+    pub fn load_tokenizer(&self) -> Result<Tokenizer, LoadError> {
+        if let Some(dir) = &self.tokenizer {
+            return Ok(Tokenizer::open(dir)?);
+        }
+        let facts = facts::read(&self.path)?;
+        let own = Tokenizer::open(facts.root());
+        let Err(missing @ TokenizerError::Missing { .. }) = own else { return Ok(own?) };
+        let embedded;
+        let registry = match &self.registry {
+            Some(registry) => registry.as_ref(),
+            None => {
+                embedded = Registry::embedded().map_err(RegistryError::Problems)?;
+                &embedded
+            }
+        };
+        let matcher = Matcher::new(registry);
+        let found = matcher.find(&facts).map_err(|reasons| reasons.problem(&facts))?;
+        let hints = matcher.tokenizers(&facts, &found);
+        for hint in &hints {
+            if let Ok(base) = facts::read(&hint.repository) {
+                if let Ok(mut tokenizer) = Tokenizer::open(base.root()) {
+                    tokenizer.note(format!(
+                        "the tokenizer of {} is used: {} ({})",
+                        hint.repository, hint.why, hint.told_by
+                    ));
+                    return Ok(tokenizer);
+                }
+            }
+        }
+        match hints.first() {
+            None => Err(missing.into()),
+            Some(hint) => Err(Problem::unplaced("tokenizer-missing", missing.to_string())
+                .help(format!(
+                    "it is that of {}, which is not in the local cache: name its folder",
+                    hint.repository
+                ))
+                .into()),
+        }
     }
 
     /// Loads the model.
@@ -169,6 +240,7 @@ impl<'a> Loader<'a> {
         let loaded = load(&binding, &checkpoint, &device, float, &trained, &mut *progress)?;
         let definition = Definition::new(registry, architecture, config, params, untied);
         let mut model = Model::assemble(definition, loaded, device, float);
+        model.generation = generation(&facts)?;
         let bytes =
             facts.config().map(|document| document.source.text.clone().into_bytes()).unwrap_or_default();
         model.origin = Some(Arc::new(Origin { binding, config: bytes, dir: Some(facts.root().to_owned()) }));
@@ -186,6 +258,22 @@ impl Dtype {
             Self::Auto => stored_float(binding),
         };
         if B::supports_dtype(device, wanted.into()) { wanted } else { FloatDType::F32 }
+    }
+}
+
+/// What `generation_config.json` asks for, or `config.json` where older repositories say it there.
+fn generation(facts: &Facts) -> Result<GenerationConfig, LoadError> {
+    const FILE: &str = "generation_config.json";
+    let document;
+    let value = if facts.has_file(FILE) {
+        document = facts.document(FILE)?;
+        &document.value
+    } else {
+        facts.value()
+    };
+    match value.as_object() {
+        Some(fields) => Ok(GenerationConfig::from_json(fields)?),
+        None => Ok(GenerationConfig::default()),
     }
 }
 

@@ -14,6 +14,7 @@ mod run;
 pub mod sampling;
 mod save;
 mod session;
+mod text;
 
 pub use error::ModelError;
 pub use inputs::{Given, Inputs};
@@ -23,3 +24,4 @@ pub use model::{Model, Outputs};
 pub use params::{DynParam, Params};
 pub use save::Origin;
 pub use session::Session;
+pub use text::{GenerateError, Generated, Stopped};

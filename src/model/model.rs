@@ -11,6 +11,7 @@ use super::error::ModelError;
 use super::inputs::Inputs;
 use super::params::{Params, path_glob};
 use super::run::{Prepared, Wanted};
+use super::sampling::GenerationConfig;
 use crate::lang::Program;
 use crate::ops::backend::{B, Device};
 use crate::ops::{Context, Value};
@@ -89,6 +90,7 @@ pub struct Model {
     pub(crate) params: Params,
     pub(crate) device: Device,
     pub(crate) float: FloatDType,
+    pub(crate) generation: GenerationConfig,
     pub(crate) origin: Option<Arc<super::save::Origin>>,
 }
 
@@ -99,7 +101,14 @@ impl Model {
         device: Device,
         float: FloatDType,
     ) -> Self {
-        Self { definition: Arc::new(definition), params, device, float, origin: None }
+        Self {
+            definition: Arc::new(definition),
+            params,
+            device,
+            float,
+            generation: GenerationConfig::default(),
+            origin: None,
+        }
     }
 
     /// The name of the architecture.
@@ -118,6 +127,12 @@ impl Model {
     #[must_use]
     pub fn config(&self) -> &serde_json::Value {
         &self.definition.config
+    }
+
+    /// How the model asks to generate: `generation_config.json`, or the defaults of transformers.
+    #[must_use]
+    pub fn generation_config(&self) -> &GenerationConfig {
+        &self.generation
     }
 
     /// The device that the tensors are on.

@@ -223,6 +223,11 @@ impl Tokenizer {
         &self.source
     }
 
+    /// Adds something that a user should know.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
     /// What a user should know: substitutions that were made, contradictions between the files.
     #[must_use]
     pub fn notes(&self) -> &[String] {
