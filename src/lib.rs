@@ -18,6 +18,7 @@ pub mod diag;
 pub mod facts;
 pub mod info;
 pub mod lang;
+pub mod lint;
 pub mod matcher;
 pub mod model;
 pub mod ops;

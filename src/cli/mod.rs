@@ -2,7 +2,11 @@
 //!
 //! Absent on purpose: anything the library could do. A command reads its arguments, calls the library, prints.
 
+mod check;
+mod check_fix;
 mod devices;
+mod explain_lint;
+mod findings;
 mod output;
 mod plan;
 
@@ -45,7 +49,9 @@ impl Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Check),
     Devices(devices::Devices),
+    ExplainLint(explain_lint::ExplainLint),
     Plan(plan::Plan),
 }
 
@@ -54,6 +60,8 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
+        Command::Check(command) => command.run(),
+        Command::ExplainLint(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Plan(command) => command.run(&cli.global),
     };

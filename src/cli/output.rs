@@ -39,10 +39,18 @@ fn problems<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Problems> {
     }
 }
 
-/// A problem as the terminal can show it.
+/// A problem as standard output can show it.
+pub(crate) fn for_stdout(problem: &Problem) -> String {
+    render_for(problem, std::io::stdout().is_terminal())
+}
+
+/// A problem as standard error can show it.
 fn render(problem: &Problem) -> String {
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if !colour {
+    render_for(problem, std::io::stderr().is_terminal())
+}
+
+fn render_for(problem: &Problem, is_terminal: bool) -> String {
+    if !is_terminal || std::env::var_os("NO_COLOR").is_some() {
         return problem.render(100);
     }
     let mut out = String::new();

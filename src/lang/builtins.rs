@@ -40,6 +40,11 @@ const PURE: &[&str] = &[
 /// Functions that say how a checkpoint stores a parameter.
 const STORED: &[&str] = &["concat", "part", "permute_rope", "reshape", "stack", "tensor", "transpose"];
 
+/// Every function that some piece of code may call, ops aside.
+pub fn functions() -> impl Iterator<Item = &'static str> {
+    PURE.iter().chain(STORED).copied().chain(["auto", "size", "sum"])
+}
+
 /// Whether there is such a function in code of that mode.
 pub(super) fn exists(name: &str, mode: Mode) -> bool {
     match mode {

@@ -24,4 +24,6 @@ mod program;
 mod tracer;
 mod value;
 
+pub use builtins::functions;
 pub use program::Program;
+pub use tracer::SYMBOLS;

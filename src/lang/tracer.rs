@@ -20,7 +20,7 @@ const MAX_STEPS: u64 = 20_000_000;
 pub(super) const MAX_DEPTH: usize = 48;
 
 /// The symbols that a type may name, beside config fields.
-pub(super) const SYMBOLS: &[&str] =
+pub const SYMBOLS: &[&str] =
     &["batch", "time", "source", "target", "height", "width", "frames", "samples", "images"];
 
 /// The program being written.

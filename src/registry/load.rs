@@ -188,7 +188,9 @@ impl Reader<'_> {
                             task: task.get().to_owned(),
                             model_types: types.0,
                         };
-                        rules.naming.known.insert(known.name.text.clone(), known);
+                        let at = known.name.clone();
+                        let earlier = rules.naming.known.insert(at.text.clone(), known);
+                        self.once("listed name", &at, earlier.as_ref().map(|known| &known.name));
                     }
                 }
             }
@@ -225,22 +227,48 @@ impl Reader<'_> {
             match list {
                 "rule" => {
                     let rule = self.read(entry).map(|raw| self.rule(raw));
-                    rules.rules.extend(rule.map(|rule| (rule.id.text.clone(), rule)));
+                    if let Some(rule) = rule {
+                        let at = rule.id.clone();
+                        let earlier = rules.rules.insert(at.text.clone(), rule);
+                        self.once("rule", &at, earlier.as_ref().map(|rule| &rule.id));
+                    }
                 }
                 "trait" => {
                     let found = self.read(entry).map(|raw| self.trait_(raw));
-                    rules.traits.extend(found.map(|found| (found.id.text.clone(), found)));
+                    if let Some(found) = found {
+                        let at = found.id.clone();
+                        let earlier = rules.traits.insert(at.text.clone(), found);
+                        self.once("trait", &at, earlier.as_ref().map(|found| &found.id));
+                    }
                 }
                 "repair" => {
                     let repair = self.read(entry).map(|raw| self.repair(raw));
-                    rules.repairs.extend(repair.map(|repair| (repair.id.text.clone(), repair)));
+                    if let Some(repair) = repair {
+                        let at = repair.id.clone();
+                        let earlier = rules.repairs.insert(at.text.clone(), repair);
+                        self.once("repair", &at, earlier.as_ref().map(|repair| &repair.id));
+                    }
                 }
                 _ => {
                     let rule = self.read(entry).and_then(|raw| self.tokenizer(raw));
-                    rules.tokenizers.extend(rule.map(|rule| (rule.id.text.clone(), rule)));
+                    if let Some(rule) = rule {
+                        let at = rule.id.clone();
+                        let earlier = rules.tokenizers.insert(at.text.clone(), rule);
+                        self.once("tokenizer rule", &at, earlier.as_ref().map(|rule| &rule.id));
+                    }
                 }
             }
         }
+    }
+
+    /// Reports an entry of a list that stands in this file already; over another file's it is an overlay.
+    fn once(&mut self, what: &str, name: &Name, earlier: Option<&Name>) {
+        let Some(earlier) = earlier.filter(|earlier| Arc::ptr_eq(&earlier.span.source, self.source)) else {
+            return;
+        };
+        let message = format!("the {what} `{}` is declared twice", name.text);
+        let problem = Problem::error("entry-declared-twice", name.span.clone(), message);
+        self.problems.push(problem.related(earlier.span.clone(), "first here").help("keep one of the two"));
     }
 
     pub(super) fn problem(&mut self, problem: Problem) {

@@ -257,6 +257,38 @@ impl Registry {
         load::merge(self, source)
     }
 
+    /// The registry files at a path: the file itself, or every `.toml` file below the folder, by name.
+    ///
+    /// # Errors
+    /// If the path, or a file below it, cannot be read.
+    pub fn sources(path: &Path) -> Result<Vec<Arc<Source>>, LoadError> {
+        load::sources(path)
+    }
+
+    /// Merges another registry over this one, entry by entry.
+    pub fn absorb(&mut self, other: Self) {
+        self.sources.extend(other.sources);
+        self.architectures.extend(other.architectures);
+        self.configs.extend(other.configs);
+        self.modules.extend(other.modules);
+        self.tasks.extend(other.tasks);
+        self.inputs.extend(other.inputs);
+        self.masks.extend(other.masks);
+        let theirs = Arc::unwrap_or_clone(other.rules);
+        let ours = Arc::make_mut(&mut self.rules);
+        ours.naming.known.extend(theirs.naming.known);
+        ours.naming.model_types.extend(theirs.naming.model_types);
+        ours.naming.aliases.extend(theirs.naming.aliases);
+        ours.naming.argued.extend(theirs.naming.argued);
+        ours.shipped_naming = ours.shipped_naming.or(theirs.shipped_naming);
+        ours.categories.extend(theirs.categories);
+        ours.rules.extend(theirs.rules);
+        ours.traits.extend(theirs.traits);
+        ours.repairs.extend(theirs.repairs);
+        ours.tokenizers.extend(theirs.tokenizers);
+        ours.base_models.extend(theirs.base_models);
+    }
+
     /// The module of that name with everything it inherits.
     ///
     /// # Errors

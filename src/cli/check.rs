@@ -1,0 +1,163 @@
+//! `omni check`: proves registry files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use super::findings::{self, Format};
+use super::{Outcome, check_fix, output};
+use crate::diag::{Level, Source};
+use crate::lint::{self, Findings, Input, Options, Setting};
+use crate::registry::Registry;
+
+/// Check registry files: every definition is parsed, named, and traced with symbolic shapes.
+///
+/// Exits with 0 if nothing was found, 1 if something was, 2 on wrong usage.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Files or folders to check; the `registry` folder here, or else the shipped registry, if none are given.
+    paths: Vec<PathBuf>,
+    /// How findings are written.
+    #[arg(long, value_enum, default_value_t)]
+    output_format: Format,
+    /// Count the findings by name instead of showing them.
+    #[arg(long)]
+    statistics: bool,
+    /// The least level that makes the command fail.
+    #[arg(long, value_enum, default_value = "note", value_name = "LEVEL")]
+    fail_on: FailOn,
+    /// Succeed whatever is found.
+    #[arg(long)]
+    exit_zero: bool,
+    /// Report only these lints.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    select: Vec<String>,
+    /// Leave these lints out.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    ignore: Vec<String>,
+    /// Report these lints as warnings.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    warn: Vec<String>,
+    /// Report these lints as errors.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    deny: Vec<String>,
+    /// Read one file from standard input, taking it for the file of this name.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "fix", "unsafe_fixes"])]
+    stdin_filename: Option<PathBuf>,
+    /// Correct what has one certain correction.
+    #[arg(long)]
+    fix: bool,
+    /// Also correct what can change the meaning of a definition.
+    #[arg(long)]
+    unsafe_fixes: bool,
+    /// Show the corrections as a diff instead of making them.
+    #[arg(long)]
+    diff: bool,
+}
+
+/// The level from which on findings make the command fail.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FailOn {
+    Note,
+    Warning,
+    Error,
+}
+
+impl Check {
+    pub(crate) fn run(&self) -> Outcome {
+        let options = match self.options() {
+            Ok(options) => options,
+            Err(message) => {
+                output::report(&*message);
+                return Ok(ExitCode::from(2));
+            }
+        };
+        let mut input = self.input()?;
+        if self.fix || self.unsafe_fixes || self.diff {
+            let mode = check_fix::Mode { with_unsafe: self.unsafe_fixes, write: !self.diff };
+            input = check_fix::run(input, &options, mode)?;
+            if self.diff {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        let findings = lint::check(&input, &options);
+        if self.statistics {
+            output::print(&findings::statistics(&findings));
+        } else {
+            output::print(&findings::render(&findings, self.output_format));
+        }
+        Ok(self.exit(&findings))
+    }
+
+    fn exit(&self, findings: &Findings) -> ExitCode {
+        let limit = match self.fail_on {
+            FailOn::Note => Level::Note,
+            FailOn::Warning => Level::Warning,
+            FailOn::Error => Level::Error,
+        };
+        let fails = findings.worst().is_some_and(|worst| worst >= limit);
+        ExitCode::from(u8::from(fails && !self.exit_zero))
+    }
+
+    fn options(&self) -> Result<Options, Box<dyn std::error::Error>> {
+        let mut settings = BTreeMap::new();
+        let groups = [
+            (&self.ignore, Setting::Off),
+            (&self.warn, Setting::At(Level::Warning)),
+            (&self.deny, Setting::At(Level::Error)),
+        ];
+        for name in self.select.iter().chain(&self.ignore).chain(&self.warn).chain(&self.deny) {
+            if lint::find(name).is_none() {
+                let near = crate::diag::did_you_mean(name, lint::all().iter().map(|lint| lint.name));
+                let near = near.unwrap_or_else(|| "`omni explain-lint` lists them".to_owned());
+                return Err(format!("`{name}` is not a lint; {near}").into());
+            }
+        }
+        for (names, setting) in groups {
+            settings.extend(names.iter().map(|name| (name.clone(), setting)));
+        }
+        Ok(Options { settings, select: self.select.iter().cloned().collect::<BTreeSet<_>>() })
+    }
+
+    /// What is checked, and what it stands upon.
+    fn input(&self) -> Result<Input, Box<dyn std::error::Error>> {
+        let mut paths = self.paths.clone();
+        let mut typed = None;
+        if let Some(name) = &self.stdin_filename {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            typed = Some(Source::new(name.display().to_string(), text));
+        } else if paths.is_empty() && Path::new("registry").is_dir() {
+            paths.push(PathBuf::from("registry"));
+        }
+        if paths.is_empty() && typed.is_none() {
+            return Ok(Input { base: Vec::new(), files: Registry::shipped()?.sources.clone() });
+        }
+        let mut files = Vec::new();
+        for path in &paths {
+            files.extend(Registry::sources(path)?);
+        }
+        files.extend(typed);
+        let base = base(&files)?;
+        Ok(Input { base, files })
+    }
+}
+
+/// What the files stand upon: the rest of the registry that they are part of, else the shipped one.
+fn base(files: &[Arc<Source>]) -> Result<Vec<Arc<Source>>, Box<dyn std::error::Error>> {
+    let names: BTreeSet<PathBuf> = files.iter().map(|file| absolute(&file.name)).collect();
+    let is_root =
+        |folder: &Path| folder.join("categories.toml").is_file() && folder.join("tasks.toml").is_file();
+    let root = names.iter().find_map(|name| name.ancestors().find(|folder| is_root(folder)));
+    let Some(root) = root else { return Ok(Registry::shipped()?.sources.clone()) };
+    let all = Registry::sources(root)?;
+    Ok(all.into_iter().filter(|source| !names.contains(&absolute(&source.name))).collect())
+}
+
+fn absolute(path: &str) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path))
+}

@@ -1,0 +1,105 @@
+//! `omni check --fix`: corrections made until none is left, or shown as a diff.
+//!
+//! After each round the files are checked again; a round that leaves more findings than it found is not kept.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::output;
+use crate::diag::Source;
+use crate::lint::{self, Input, Options, fix};
+
+/// How corrections are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mode {
+    /// Also those that can change a definition's meaning.
+    pub(crate) with_unsafe: bool,
+    /// Write the files.
+    pub(crate) write: bool,
+}
+
+/// A correction can make another possible; more rounds than this never help.
+const ROUNDS: usize = 8;
+
+/// Corrects the files; gives what is to be checked then.
+pub(crate) fn run(input: Input, options: &Options, mode: Mode) -> Result<Input, Box<dyn Error>> {
+    let before = input.files.clone();
+    let after = corrected(input, options, mode);
+    let mut made = 0;
+    for (old, new) in before.iter().zip(&after.files) {
+        if old.text == new.text {
+            continue;
+        }
+        made += 1;
+        if mode.write {
+            std::fs::write(Path::new(&new.name), &new.text)?;
+        } else {
+            output::print(&diff(&old.name, &old.text, &new.text));
+        }
+    }
+    if mode.write && made > 0 {
+        output::note(&format!("corrected {made} file{}", if made == 1 { "" } else { "s" }));
+    }
+    Ok(after)
+}
+
+/// The files with every correction that helps.
+pub(crate) fn corrected(mut input: Input, options: &Options, mode: Mode) -> Input {
+    let mut found = lint::check(&input, options).problems;
+    for _ in 0..ROUNDS {
+        let mut next = input.clone();
+        let mut made = 0;
+        for file in &mut next.files {
+            let fixes: Vec<fix::Fix> = (found.iter())
+                .filter(|problem| problem.span.as_ref().is_some_and(|span| Arc::ptr_eq(&span.source, file)))
+                .filter_map(fix::of)
+                .filter(|fix| mode.with_unsafe || !fix.is_unsafe)
+                .collect();
+            let (text, count) = fix::apply(&file.text, &fixes);
+            if count > 0 {
+                *file = Source::new(file.name.clone(), text);
+                made += count;
+            }
+        }
+        if made == 0 {
+            break;
+        }
+        let left = lint::check(&next, options).problems;
+        if left.len() >= found.len() {
+            break;
+        }
+        (input, found) = (next, left);
+    }
+    input
+}
+
+/// The lines that differ, with one line around them.
+fn diff(name: &str, old: &str, new: &str) -> String {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let mut out = String::new();
+    let _ = writeln!(out, "--- {name}\n+++ {name}");
+    let (mut a, mut b) = (0, 0);
+    while a < old.len() || b < new.len() {
+        if a < old.len() && b < new.len() && old[a] == new[b] {
+            (a, b) = (a + 1, b + 1);
+            continue;
+        }
+        // The nearest place where both go on alike.
+        let ahead = (0..=old.len() - a + new.len() - b).find_map(|distance| {
+            (0..=distance).find_map(|skip| {
+                let (x, y) = (a + skip, b + distance - skip);
+                let ends = x == old.len() && y == new.len();
+                let meets = x < old.len() && y < new.len() && old[x] == new[y];
+                (ends || meets).then_some((x, y))
+            })
+        });
+        let (x, y) = ahead.unwrap_or((old.len(), new.len()));
+        let _ = writeln!(out, "@@ -{},{} +{},{} @@", a + 1, x - a, b + 1, y - b);
+        old[a..x].iter().for_each(|line| out.push_str(&format!("-{line}\n")));
+        new[b..y].iter().for_each(|line| out.push_str(&format!("+{line}\n")));
+        (a, b) = (x, y);
+    }
+    out
+}

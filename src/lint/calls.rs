@@ -1,0 +1,119 @@
+//! Whether the calls of ops and constructors fit their signatures, told without tracing.
+//!
+//! The same faults that tracing finds, in the same words, but also in branches that no sample takes. Calls of layers
+//! are left to tracing: only there it is known which module a layer is.
+
+use std::collections::BTreeSet;
+
+use super::Context;
+use super::code::{Piece, Role, View};
+use super::scope::Names;
+use crate::diag::{Problem, Problems, did_you_mean};
+use crate::lang::ast::{Expr, ExprKind};
+use crate::lang::functions;
+use crate::ops;
+
+/// A parameter as a call sees it.
+struct Slot<'a> {
+    name: &'a str,
+    optional: bool,
+    keyword_only: bool,
+}
+
+/// Adds a problem for every call that cannot fit.
+pub(super) fn check(
+    context: &Context<'_>,
+    view: &View,
+    names: &Names<'_>,
+    piece: &Piece,
+    problems: &mut Problems,
+) {
+    let bound = piece.bound();
+    let bound: BTreeSet<&str> = bound.iter().map(|(name, _)| &**name).collect();
+    let method = view.methods.iter().find(|method| method.name.span == piece.entry.span);
+    let is_input =
+        |name: &str| method.is_some_and(|method| method.inputs.iter().any(|input| input.name.text == name));
+    piece.each(&mut |expr| {
+        let ExprKind::Call(callee, arguments, named) = &expr.kind else { return };
+        let ExprKind::Name(name) = &callee.kind else { return };
+        if bound.contains(&**name) || is_input(name) || names.in_module(name) {
+            return;
+        }
+        match piece.role {
+            Role::Body => {
+                let overloaded = functions().any(|function| function == &**name);
+                let Some((op, parameters)) = ops::find(name).filter(|_| !overloaded) else { return };
+                if view.methods.iter().any(|method| method.name.text == **name) {
+                    return;
+                }
+                let slots: Vec<Slot<'_>> = (parameters.iter().filter(|parameter| !parameter.variadic))
+                    .map(|parameter| Slot {
+                        name: parameter.name,
+                        optional: parameter.default.is_some(),
+                        keyword_only: parameter.keyword_only,
+                    })
+                    .collect();
+                let most = slots.iter().filter(|slot| !slot.keyword_only).count();
+                let too_many =
+                    format!("`{name}` takes at most {most} arguments by place, found {}", arguments.len());
+                let any_keyword = parameters.iter().any(|parameter| parameter.variadic);
+                let signature = format!("the signature is `{}({})`", op.name, op.signature);
+                let call = (&**name, expr, arguments.as_slice());
+                fit(piece, call, named, &slots, any_keyword, &too_many, Some(&signature), problems);
+            }
+            Role::Layer => {
+                let Some(built) = context.views.get(&**name) else { return };
+                let slots: Vec<Slot<'_>> = (built.args.iter())
+                    .map(|arg| Slot { name: &arg.name.text, optional: arg.optional, keyword_only: false })
+                    .collect();
+                let too_many = format!("`{name}` takes {} arguments, found {}", slots.len(), arguments.len());
+                let named: Vec<_> =
+                    named.iter().filter(|(keyword, _)| &**keyword != "config").cloned().collect();
+                let call = (&**name, expr, arguments.as_slice());
+                fit(piece, call, &named, &slots, false, &too_many, None, problems);
+            }
+            _ => {}
+        }
+    });
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything a call and its signature consist of")]
+fn fit(
+    piece: &Piece,
+    (name, expr, arguments): (&str, &Expr, &[Expr]),
+    named: &[(std::sync::Arc<str>, Expr)],
+    slots: &[Slot<'_>],
+    any_keyword: bool,
+    too_many: &str,
+    signature: Option<&str>,
+    problems: &mut Problems,
+) {
+    let help = |problem: Problem| problem.maybe_help(signature.map(str::to_owned));
+    let by_place: Vec<&Slot<'_>> = slots.iter().filter(|slot| !slot.keyword_only).collect();
+    if let Some(extra) = arguments.get(by_place.len()) {
+        let problem = Problem::error("too-many-arguments", piece.span(&extra.range), too_many);
+        problems.push(help(problem));
+        return;
+    }
+    for (keyword, value) in named {
+        let at = slots.iter().position(|slot| slot.name == &**keyword);
+        let placed = by_place.iter().take(arguments.len()).any(|slot| slot.name == &**keyword);
+        if placed {
+            let message = format!("`{keyword}` is given twice");
+            problems.push(Problem::error("argument-twice", piece.span(&value.range), message));
+        } else if at.is_none() && !any_keyword {
+            let message = format!("`{name}` has no argument `{keyword}`");
+            let problem = Problem::error("unknown-argument", piece.span(&value.range), message);
+            problems
+                .push(help(problem).maybe_help(did_you_mean(keyword, slots.iter().map(|slot| slot.name))));
+        }
+    }
+    for (index, slot) in slots.iter().enumerate() {
+        let placed = !slot.keyword_only && index < arguments.len();
+        let given = placed || named.iter().any(|(keyword, _)| &**keyword == slot.name);
+        if !given && !slot.optional {
+            let message = format!("`{name}` misses its argument `{}`", slot.name);
+            problems.push(help(Problem::error("missing-argument", piece.span(&expr.range), message)));
+        }
+    }
+}

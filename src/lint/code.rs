@@ -1,0 +1,327 @@
+//! The code of a module, parsed piece by piece, each with its part in the module.
+//!
+//! Every piece of text is parsed once however many modules inherit it, and every syntax error is kept, so that one
+//! does not hide the next. Absent on purpose: what names mean ([`super::scope`]).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::diag::{Problem, Problems, Span};
+use crate::lang::ast::{Clause, Expr, ExprKind, Stmt, StmtKind, Target, TextRange};
+use crate::lang::parse;
+use crate::registry::{Code, ConfigTable, Entries, Fallback, Module, Name};
+
+/// The part that a piece of code plays in its module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Default,
+    Let,
+    Layer,
+    Param,
+    Buffer,
+    Tied,
+    Stored,
+    Type,
+    Body,
+}
+
+/// What a piece of code was parsed into.
+#[derive(Debug)]
+pub enum Syntax {
+    /// An expression.
+    Expr(Expr),
+    /// Statements.
+    Body(Vec<Stmt>),
+    /// It has a syntax error, which is reported.
+    Broken,
+}
+
+/// A piece of code.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// Its part.
+    pub role: Role,
+    /// The entry it belongs to: a layer, a method, a parameter.
+    pub entry: Name,
+    /// The text.
+    pub code: Code,
+    /// The parsed text.
+    pub syntax: Arc<Syntax>,
+}
+
+/// A way into a module, with the names of its inputs.
+#[derive(Debug)]
+pub struct MethodView {
+    /// Its name.
+    pub name: Name,
+    /// Its inputs: name, place, and whether there is a default.
+    pub inputs: Vec<Parameter>,
+    /// Its statements.
+    pub body: Piece,
+}
+
+/// A parameter of a constructor or a method.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name and place.
+    pub name: Name,
+    /// Whether it may be left out.
+    pub optional: bool,
+}
+
+/// A module with all that it inherits, parsed.
+#[derive(Debug)]
+pub struct View {
+    /// The module with all that it inherits.
+    pub module: Module,
+    /// The name of the module that it extends.
+    pub extends: Option<Name>,
+    /// What its constructor takes.
+    pub args: Vec<Parameter>,
+    /// The ways in.
+    pub methods: Vec<MethodView>,
+    /// Every expression; bodies are in `methods`.
+    pub pieces: Vec<Piece>,
+}
+
+/// Code parsed so far, by place.
+#[derive(Debug, Default)]
+pub(super) struct Parses {
+    known: HashMap<(usize, usize), Arc<Syntax>>,
+    pub(super) problems: Problems,
+}
+
+impl Parses {
+    pub(super) fn expression(&mut self, code: &Code) -> Arc<Syntax> {
+        self.once(code, |code| parse::expression(code).map(Syntax::Expr))
+    }
+
+    fn body(&mut self, code: &Code) -> Arc<Syntax> {
+        self.once(code, |code| parse::body(code).map(Syntax::Body))
+    }
+
+    fn once(&mut self, code: &Code, parse: impl Fn(&Code) -> Result<Syntax, Problem>) -> Arc<Syntax> {
+        let key = (Arc::as_ptr(&code.span.source).addr(), code.span.range.start);
+        if let Some(found) = self.known.get(&key) {
+            return Arc::clone(found);
+        }
+        let syntax = Arc::new(parse(code).unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            Syntax::Broken
+        }));
+        self.known.insert(key, Arc::clone(&syntax));
+        syntax
+    }
+
+    /// The derived fields of a config table.
+    pub(super) fn config(&mut self, table: &ConfigTable) -> Vec<(Code, Arc<Syntax>)> {
+        let derived = table.fields.values().filter_map(|field| match &field.fallback {
+            Fallback::Derived(code) => Some(code),
+            _ => None,
+        });
+        derived.map(|code| (code.clone(), self.expression(code))).collect()
+    }
+
+    fn parameters(&mut self, codes: &[Code], pieces: &mut Vec<Piece>) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        for code in codes {
+            let (text, default) = match code.text.split_once('=') {
+                Some((name, _)) => (name, Some(name.len() + 1)),
+                None => (code.text.as_str(), None),
+            };
+            let start = code.span.range.start;
+            let name = Name {
+                text: text.trim().to_owned(),
+                span: Span::new(&code.span.source, start..start + text.trim_end().len()),
+            };
+            if let Err(problem) = parse::parameter(code) {
+                self.problems.push(problem);
+                continue;
+            }
+            if let Some(at) = default {
+                let span = Span::new(&code.span.source, start + at..code.span.range.end);
+                let code = Code { text: code.text[at..].to_owned(), span };
+                let syntax = self.expression(&code);
+                pieces.push(Piece { role: Role::Default, entry: name.clone(), code, syntax });
+            }
+            parameters.push(Parameter { name, optional: default.is_some() });
+        }
+        parameters
+    }
+}
+
+impl View {
+    pub(super) fn new(written: &Module, module: Module, parses: &mut Parses) -> Self {
+        let mut pieces = Vec::new();
+        let args = parses.parameters(module.args.as_deref().unwrap_or_default(), &mut pieces);
+        let mut add = |role: Role, entries: &Entries<Code>| {
+            for (entry, code) in entries {
+                let syntax = parses.expression(code);
+                pieces.push(Piece { role, entry: entry.clone(), code: code.clone(), syntax });
+            }
+        };
+        add(Role::Let, &module.lets);
+        add(Role::Layer, &module.layers);
+        add(Role::Param, &module.params);
+        add(Role::Buffer, &module.buffers);
+        add(Role::Tied, &module.tied);
+        add(Role::Stored, &module.stored);
+        add(Role::Type, &module.types);
+        let mut methods = Vec::new();
+        for (name, method) in &module.methods {
+            let inputs = match &module.inputs {
+                Some(inputs) if name.text == "forward" => inputs,
+                _ => &method.inputs,
+            };
+            let inputs = parses.parameters(inputs, &mut pieces);
+            let syntax = parses.body(&method.body);
+            let body = Piece { role: Role::Body, entry: name.clone(), code: method.body.clone(), syntax };
+            methods.push(MethodView { name: name.clone(), inputs, body });
+        }
+        Self { module, extends: written.extends.clone(), args, methods, pieces }
+    }
+
+    /// Every piece, bodies too.
+    pub fn all(&self) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter().chain(self.methods.iter().map(|method| &method.body))
+    }
+
+    /// Whether an entry stands in the module itself rather than in one that it extends.
+    #[must_use]
+    pub fn owns(&self, name: &Name, written: &Module) -> bool {
+        let own = [&written.lets, &written.layers, &written.params, &written.buffers];
+        own.iter().any(|entries| entries.iter().any(|(entry, _)| entry.span == name.span))
+    }
+}
+
+impl Piece {
+    /// The span of a part of the code.
+    #[must_use]
+    pub fn span(&self, range: &TextRange) -> Span {
+        let start = self.code.span.range.start;
+        let end = (start + range.end as usize).min(self.code.span.range.end.max(start));
+        Span::new(&self.code.span.source, (start + range.start as usize).min(end)..end)
+    }
+
+    /// Visits every expression, the inner ones too, outer ones first.
+    pub fn each(&self, visit: &mut dyn FnMut(&Expr)) {
+        match &*self.syntax {
+            Syntax::Expr(expr) => each(expr, visit),
+            Syntax::Body(body) => each_in(body, visit),
+            Syntax::Broken => {}
+        }
+    }
+
+    /// The statements, if it is a body.
+    #[must_use]
+    pub fn statements(&self) -> &[Stmt] {
+        match &*self.syntax {
+            Syntax::Body(body) => body,
+            _ => &[],
+        }
+    }
+
+    /// The names that it binds, each with its place.
+    #[must_use]
+    pub fn bound(&self) -> Vec<(Arc<str>, TextRange)> {
+        let mut names = Vec::new();
+        self.each(&mut |expr| {
+            if let ExprKind::Comprehension(_, clauses) = &expr.kind {
+                for clause in clauses {
+                    bound_by(&clause.target, &mut names);
+                }
+            }
+        });
+        bound_in(self.statements(), &mut names);
+        names
+    }
+}
+
+/// Visits an expression and everything in it.
+pub(super) fn each(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
+    visit(expr);
+    match &expr.kind {
+        ExprKind::Name(_) | ExprKind::Const(_) | ExprKind::Ellipsis => {}
+        ExprKind::List(items) | ExprKind::And(items) | ExprKind::Or(items) => {
+            items.iter().for_each(|item| each(item, visit));
+        }
+        ExprKind::Dict(entries) => entries.iter().for_each(|(key, value)| {
+            each(key, visit);
+            each(value, visit);
+        }),
+        ExprKind::Unary(_, value) | ExprKind::Attribute(value, _) => each(value, visit),
+        ExprKind::Binary(_, left, right) | ExprKind::Subscript(left, right) => {
+            each(left, visit);
+            each(right, visit);
+        }
+        ExprKind::Compare(first, rest) => {
+            each(first, visit);
+            rest.iter().for_each(|(_, value)| each(value, visit));
+        }
+        ExprKind::IfElse(test, then, other) => {
+            each(test, visit);
+            each(then, visit);
+            each(other, visit);
+        }
+        ExprKind::Call(callee, arguments, named) => {
+            each(callee, visit);
+            arguments.iter().for_each(|argument| each(argument, visit));
+            named.iter().for_each(|(_, argument)| each(argument, visit));
+        }
+        ExprKind::Slice(start, stop, step) => {
+            [start, stop, step].into_iter().flatten().for_each(|bound| each(bound, visit));
+        }
+        ExprKind::Comprehension(element, clauses) => {
+            each(element, visit);
+            for Clause { iter, conditions, .. } in clauses {
+                each(iter, visit);
+                conditions.iter().for_each(|condition| each(condition, visit));
+            }
+        }
+    }
+}
+
+/// Visits every expression in statements.
+pub(super) fn each_in(body: &[Stmt], visit: &mut dyn FnMut(&Expr)) {
+    for statement in body {
+        match &statement.kind {
+            StmtKind::Assign(_, value) | StmtKind::Augment(_, _, value) | StmtKind::Expr(value) => {
+                each(value, visit);
+            }
+            StmtKind::Return(value) => value.iter().for_each(|value| each(value, visit)),
+            StmtKind::For(_, iter, body) => {
+                each(iter, visit);
+                each_in(body, visit);
+            }
+            StmtKind::If(branches) => {
+                for (test, body) in branches {
+                    test.iter().for_each(|test| each(test, visit));
+                    each_in(body, visit);
+                }
+            }
+            StmtKind::Pass => {}
+        }
+    }
+}
+
+fn bound_by(target: &Target, names: &mut Vec<(Arc<str>, TextRange)>) {
+    match target {
+        Target::Name(name, range) => names.push((Arc::clone(name), range.clone())),
+        Target::Unpack(targets, _) => targets.iter().for_each(|target| bound_by(target, names)),
+    }
+}
+
+fn bound_in(body: &[Stmt], names: &mut Vec<(Arc<str>, TextRange)>) {
+    for statement in body {
+        match &statement.kind {
+            StmtKind::Assign(targets, _) => targets.iter().for_each(|target| bound_by(target, names)),
+            StmtKind::Augment(name, _, _) => names.push((Arc::clone(name), statement.range.clone())),
+            StmtKind::For(target, _, body) => {
+                bound_by(target, names);
+                bound_in(body, names);
+            }
+            StmtKind::If(branches) => branches.iter().for_each(|(_, body)| bound_in(body, names)),
+            StmtKind::Return(_) | StmtKind::Expr(_) | StmtKind::Pass => {}
+        }
+    }
+}

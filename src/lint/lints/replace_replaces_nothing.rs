@@ -1,0 +1,58 @@
+//! A replacement for a module that is not there.
+
+use std::collections::BTreeSet;
+
+use crate::diag::{Level, Problems, did_you_mean};
+use crate::lint::code::Role;
+use crate::lint::{Context, Lint};
+use crate::lang::ast::ExprKind;
+
+pub(in crate::lint) static LINT: Lint = Lint {
+    name: "replace-replaces-nothing",
+    level: Level::Error,
+    what: "A `replace` for a module that is not used anywhere below, or by a module that does not exist.",
+    why: "The model is then built from the parts that it was meant to differ in.",
+    bad: "[modules.OtherBlock]\nextends = \"ToyBlock\"\nforward = 'return down(relu(up(x)))'\n\n[modules.ToyTwo]\nextends = \"Toy\"\nreplace.ToyBlok = \"OtherBlock\"\n\n\
+          [architectures.ToyTwo]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toy\"\n",
+    good: "[modules.OtherBlock]\nextends = \"ToyBlock\"\nforward = 'return down(relu(up(x)))'\n\n[modules.ToyTwo]\nextends = \"Toy\"\nreplace.ToyBlock = \"OtherBlock\"\n\n\
+           [architectures.ToyTwo]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toy\"\n",
+    check,
+};
+
+fn check(context: &Context<'_>, problems: &mut Problems) {
+    let modules = &context.registry.modules;
+    for (name, module) in modules {
+        for (from, to) in &module.replace {
+            if !modules.contains_key(&to.text) {
+                problems.push(context.unknown(LINT.name, to, "a module", modules.keys().map(String::as_str)));
+            }
+            let used = used_below(context, name);
+            if !used.contains(from.text.as_str()) {
+                let message = format!("`{}` is not used anywhere in `{name}`", from.text);
+                let help = did_you_mean(&from.text, used.iter().copied());
+                problems.push(LINT.at(&from.span, message).help(help.unwrap_or_else(|| "remove this entry".to_owned())));
+            }
+        }
+    }
+}
+
+/// Every module that is named in the layers of a module, or below, replacements followed.
+fn used_below<'a>(context: &'a Context<'_>, name: &str) -> BTreeSet<&'a str> {
+    let mut used = BTreeSet::new();
+    let mut open: Vec<&str> = context.views.get_key_value(name).map(|(name, _)| *name).into_iter().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        let Some(view) = context.views.get(name).filter(|_| seen.insert(name)) else { continue };
+        for piece in view.pieces.iter().filter(|piece| piece.role == Role::Layer) {
+            piece.each(&mut |expr| {
+                let ExprKind::Name(found) = &expr.kind else { return };
+                if let Some((found, _)) = context.views.get_key_value(&**found) {
+                    used.insert(*found);
+                    open.push(found);
+                }
+            });
+        }
+        open.extend(view.module.replace.iter().filter_map(|(_, to)| Some(*context.views.get_key_value(to.text.as_str())?.0)));
+    }
+    used
+}

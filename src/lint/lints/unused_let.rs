@@ -1,0 +1,60 @@
+//! A constant or a constructor's argument that no code reads.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::diag::{Level, Problems};
+use crate::lint::scope::mentions;
+use crate::lint::{Context, Lint};
+
+pub(in crate::lint) static LINT: Lint = Lint {
+    name: "unused-let",
+    level: Level::Warning,
+    what: "A constant under `lets`, or an argument of a constructor, that no code of the module reads.",
+    why: "Either it is left over, or something that should read it names another.",
+    bad: "[modules.ToyBlock]\ninputs      = [\"x\"]\nlets.half   = \"wide // 2\"\nlayers.up   = \"Linear(size, wide)\"\nlayers.down = \"Linear(wide, size)\"\nforward     = 'return down(up(x))'\n",
+    good: "[modules.ToyBlock]\ninputs      = [\"x\"]\nlets.half   = \"wide // 2\"\nlayers.up   = \"Linear(size, half)\"\nlayers.down = \"Linear(half, size)\"\nforward     = 'return down(up(x))'\n",
+    check,
+};
+
+fn check(context: &Context<'_>, problems: &mut Problems) {
+    for (name, module) in &context.registry.modules {
+        let args = context.views.get(name.as_str()).map(|view| view.args.as_slice()).unwrap_or_default();
+        let args = args.iter().filter(|_| module.args.is_some());
+        if !context.is_checked(&module.name.span) {
+            continue;
+        }
+        let used = mentioned_in_family(context, name);
+        let lets = module.lets.iter().map(|(entry, _)| ("constant", entry));
+        for (what, entry) in lets.chain(args.map(|arg| ("argument", &arg.name))) {
+            if !used.contains(entry.text.as_str()) {
+                let message = format!("no code reads the {what} `{}` of `{name}`", entry.text);
+                let help = if what == "constant" { "remove this entry" } else { "remove it, here and where it is given" };
+                problems.push(LINT.at(&entry.span, message).help(help));
+            }
+        }
+    }
+}
+
+/// The names that the code of a module mentions, or of those that extend it.
+pub(in crate::lint) fn mentioned_in_family(context: &Context<'_>, name: &str) -> BTreeSet<Arc<str>> {
+    let mut found = BTreeSet::new();
+    for view in context.views.values() {
+        let mut at = Some(view.module.name.text.as_str());
+        let mut steps = 0;
+        let family = loop {
+            match at {
+                Some(at) if at == name => break true,
+                Some(here) if steps <= context.views.len() => {
+                    at = context.registry.modules.get(here).and_then(|module| Some(module.extends.as_ref()?.text.as_str()));
+                    steps += 1;
+                }
+                _ => break false,
+            }
+        };
+        if family {
+            view.all().for_each(|piece| mentions(piece, &mut found));
+        }
+    }
+    found
+}

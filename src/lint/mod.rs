@@ -1,0 +1,163 @@
+//! Proves definitions before any weight exists: `omni check`.
+//!
+//! Takes registry files; gives [`Problem`]s, sorted by place. What the layers below find while loading, parsing and
+//! tracing is collected here, and the lints of [`lints`] add what only the whole registry shows. Every name that a
+//! problem can carry has a page: what is wrong, why it matters, a bad and a good example.
+//!
+//! Adding a lint is one file and one line in [`lints`]. Absent on purpose: printing, and reading files.
+
+mod allow;
+mod calls;
+mod code;
+mod conditions;
+mod context;
+pub mod fix;
+mod lints;
+mod reach;
+mod scope;
+mod tracing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::diag::{Level, Problem, Problems, Source, Span};
+use crate::registry::Registry;
+
+pub use context::Context;
+pub use tracing::Trace;
+
+/// A kind of finding, with its page.
+#[derive(Debug)]
+pub struct Lint {
+    /// Its stable name, which reads after "allow".
+    pub name: &'static str,
+    /// How bad a finding is, unless the caller says otherwise.
+    pub level: Level,
+    /// What is found.
+    pub what: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// A registry file that has a finding. It is read over [`EXAMPLE_BASE`].
+    pub bad: &'static str,
+    /// A registry file that has none.
+    pub good: &'static str,
+    /// Finds it. What loading, parsing or tracing reports is there already, and [`found_elsewhere`] is the check.
+    pub check: fn(&Context<'_>, &mut Problems),
+}
+
+/// The check of a lint whose findings come from loading, parsing or tracing.
+pub const fn found_elsewhere(_: &Context<'_>, _: &mut Problems) {}
+
+impl Lint {
+    /// A finding of this lint.
+    #[must_use]
+    pub fn at(&self, span: &Span, message: impl Into<String>) -> Problem {
+        Problem::error(self.name, span.clone(), message).at_level(self.level)
+    }
+}
+
+/// A small architecture that the examples on the pages change a part of.
+pub const EXAMPLE_BASE: &str = include_str!("example.toml");
+
+/// Every lint, by name.
+#[must_use]
+pub fn all() -> &'static [&'static Lint] {
+    lints::ALL
+}
+
+/// The lint of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Lint> {
+    all().iter().copied().find(|lint| lint.name == name)
+}
+
+/// What to do with the findings of a lint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// They are left out.
+    Off,
+    /// They have this level.
+    At(Level),
+}
+
+/// What a caller wants of a check.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Settings by lint.
+    pub settings: BTreeMap<String, Setting>,
+    /// Only the findings of these lints; of all if there are none.
+    pub select: BTreeSet<String>,
+}
+
+/// What is checked.
+#[derive(Debug, Clone, Default)]
+pub struct Input {
+    /// Files that what is checked stands upon; problems in them are not reported.
+    pub base: Vec<Arc<Source>>,
+    /// The files to check, later ones winning.
+    pub files: Vec<Arc<Source>>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// The problems, by place.
+    pub problems: Vec<Problem>,
+    /// How many files were checked.
+    pub files: usize,
+    /// How many architectures were traced.
+    pub architectures: usize,
+}
+
+impl Findings {
+    /// The worst level among the problems.
+    #[must_use]
+    pub fn worst(&self) -> Option<Level> {
+        self.problems.iter().map(|problem| problem.level).max()
+    }
+}
+
+/// Checks registry files.
+#[must_use]
+pub fn check(input: &Input, options: &Options) -> Findings {
+    let (files, mut problems) = context::read(input);
+    let registry = context::merge(&files);
+    let context = Context::new(&registry, &files, &mut problems);
+    for lint in all() {
+        (lint.check)(&context, &mut problems);
+    }
+    // A problem whose place is unknown is about what is checked; one in the base is not.
+    let checked = |problem: &Problem| {
+        problem
+            .span
+            .as_ref()
+            .is_none_or(|span| input.files.iter().any(|file| Arc::ptr_eq(file, &span.source)))
+    };
+    let mut kept = Problems::new();
+    kept.extend(problems.into_iter().filter(checked));
+    let kept = allow::apply(&input.files, kept);
+    let settled = kept.into_iter().filter_map(|problem| settle(problem, options));
+    let mut sorted = Problems::new();
+    sorted.extend(settled);
+    Findings { problems: sorted.sorted(), files: input.files.len(), architectures: context.traces.len() }
+}
+
+/// Checks a registry that is only at hand as its shipped files.
+///
+/// # Errors
+/// If the shipped registry itself cannot be loaded.
+pub fn check_shipped(options: &Options) -> Result<Findings, Problems> {
+    let files = Registry::shipped()?.sources.clone();
+    Ok(check(&Input { base: Vec::new(), files }, options))
+}
+
+fn settle(problem: Problem, options: &Options) -> Option<Problem> {
+    if !options.select.is_empty() && !options.select.contains(problem.code) {
+        return None;
+    }
+    match options.settings.get(problem.code) {
+        Some(Setting::Off) => None,
+        Some(Setting::At(level)) => Some(problem.at_level(*level)),
+        None => Some(problem),
+    }
+}

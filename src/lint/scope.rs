@@ -1,0 +1,120 @@
+//! What a name may mean in the code of a module, told without tracing.
+//!
+//! More is allowed than tracing would allow (a field of any config the module is used with), so that a name that is
+//! unknown here is unknown wherever the code runs, also in branches that no sample takes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Context;
+use super::code::{Piece, Role, View};
+use crate::diag::{Problems, did_you_mean};
+use crate::lang::ast::ExprKind;
+use crate::lang::{SYMBOLS, functions};
+use crate::ops;
+
+/// The names that are known to all pieces of a module's code.
+pub(super) struct Names<'a> {
+    module: BTreeSet<&'a str>,
+    /// Config fields; `None` where any name may be one.
+    fields: Option<BTreeSet<&'a str>>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of(context: &'a Context<'_>, view: &'a View) -> Self {
+        let own = [&view.module.lets, &view.module.layers, &view.module.params, &view.module.buffers];
+        let mut module: BTreeSet<&str> =
+            own.into_iter().flatten().map(|(name, _)| name.text.as_str()).collect();
+        module.extend(view.args.iter().map(|parameter| parameter.name.text.as_str()));
+        Self { module, fields: fields(context, &view.module.name.text) }
+    }
+
+    /// Whether the name is a layer, a parameter, a constant or an argument of the module.
+    pub(super) fn in_module(&self, name: &str) -> bool {
+        self.module.contains(name)
+    }
+}
+
+/// The config fields that a module may read.
+fn fields<'a>(context: &'a Context<'_>, module: &str) -> Option<BTreeSet<&'a str>> {
+    let registry = context.registry;
+    let mut fields = BTreeSet::new();
+    let mut reached = false;
+    for architecture in context.reach.architectures(module) {
+        reached = true;
+        registry.architectures.get(architecture)?.config.as_ref()?;
+        for table in context.reach.tables(architecture) {
+            fields.extend(registry.configs.get(table)?.fields.keys().map(String::as_str));
+        }
+    }
+    if !reached {
+        fields.extend(registry.configs.values().flat_map(|table| table.fields.keys()).map(String::as_str));
+    }
+    Some(fields)
+}
+
+/// Adds a problem for every name in a piece of code that means nothing.
+pub(super) fn unknown_names(
+    context: &Context<'_>,
+    view: &View,
+    names: &Names<'_>,
+    piece: &Piece,
+    problems: &mut Problems,
+) {
+    let Some(fields) = &names.fields else { return };
+    let bound = piece.bound();
+    let bound: BTreeSet<&str> = bound.iter().map(|(name, _)| &**name).collect();
+    let body = piece.role == Role::Body;
+    let method = view.methods.iter().find(|method| body && method.name.span == piece.entry.span);
+    let inputs: BTreeSet<&str> = method.map_or_else(BTreeSet::new, |method| {
+        method.inputs.iter().map(|input| input.name.text.as_str()).collect()
+    });
+    let modules = &context.registry.modules;
+    let known = |name: &str| {
+        names.module.contains(name)
+            || bound.contains(name)
+            || inputs.contains(name)
+            || fields.contains(name)
+            || name == "config"
+            || functions().any(|function| function == name)
+            || (body && (ops::find(name).is_some() || view.methods.iter().any(|m| m.name.text == name)))
+            || (piece.role == Role::Type
+                && (SYMBOLS.contains(&name) || ["float", "int", "bool"].contains(&name)))
+            || modules.contains_key(name)
+    };
+    piece.each(&mut |expr| {
+        let ExprKind::Name(name) = &expr.kind else { return };
+        if known(name) {
+            return;
+        }
+        let mut near: Vec<&str> =
+            bound.iter().chain(&inputs).chain(&names.module).chain(fields).copied().collect();
+        match piece.role {
+            Role::Body => near.extend(ops::all().map(|op| op.name)),
+            Role::Layer => near.extend(modules.keys().map(String::as_str)),
+            _ => {}
+        }
+        let message = format!("`{name}` is not a name in scope");
+        let problem = crate::diag::Problem::error("unknown-name", piece.span(&expr.range), message);
+        problems.push(
+            problem.label(format!("in {}", view.module.name.text)).maybe_help(did_you_mean(name, near)),
+        );
+    });
+}
+
+/// Every name that a piece of code mentions: as a name, an attribute, a keyword or inside a text.
+pub(super) fn mentions(piece: &Piece, found: &mut BTreeSet<Arc<str>>) {
+    piece.each(&mut |expr| match &expr.kind {
+        ExprKind::Name(name) | ExprKind::Attribute(_, name) => {
+            found.insert(Arc::clone(name));
+        }
+        ExprKind::Const(ops::Const::Str(text)) => {
+            // A template such as "experts.{i}.weight" mentions `i`; a text in an index may name a field.
+            found.insert(Arc::clone(text));
+            for part in text.split(['{', '}']).skip(1).step_by(2) {
+                found.insert(Arc::from(part));
+            }
+        }
+        _ => {}
+    });
+}
