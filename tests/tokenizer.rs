@@ -139,3 +139,34 @@ fn tiktoken_under_the_name_of_sentencepiece() {
 fn tekken() {
     check("tekken");
 }
+
+#[test]
+fn tokenizer_json_of_pieces_with_a_charsmap() {
+    check("json_unigram");
+}
+
+#[test]
+fn tokenizer_json_of_word_pieces_whatever_padding_it_asks_for() {
+    check("json_wordpiece");
+}
+
+#[test]
+fn tokenizer_json_with_byte_fallback() {
+    check("json_fallback");
+}
+
+#[test]
+fn characters_of_a_speech_model() {
+    let dir = fixtures().join("characters");
+    let tokenizer = Tokenizer::open(&dir).unwrap();
+    let expected = read_json(&dir.join("expected.json"));
+    for row in expected["texts"].as_array().unwrap() {
+        let text = row["text"].as_str().unwrap();
+        assert_eq!(tokenizer.encode(text, false).unwrap(), ids(&row["ids"]), "{text}");
+    }
+    for row in expected["frames"].as_array().unwrap() {
+        let ids = ids(&row["ids"]);
+        assert_eq!(tokenizer.decode(&ids, false).unwrap(), row["text"].as_str().unwrap(), "{ids:?}");
+        assert_eq!(tokenizer.decode(&ids, true).unwrap(), row["skipped"].as_str().unwrap(), "{ids:?}");
+    }
+}

@@ -105,6 +105,8 @@ fn rows_of_different_length_need_a_padding_token() {
     assert!(tokenizer.encode_batch(&["a", "a a"], false, PaddingSide::Left).is_err());
     assert_eq!(tokenizer.encode_batch(&["a a", "a a"], false, PaddingSide::Left).unwrap().ids, [1; 4]);
     assert_eq!(tokenizer.encode_batch(&[], false, PaddingSide::Left).unwrap().rows, 0);
+    let batch = tokenizer.with_pad_id(7).encode_batch(&["a", "a a"], false, PaddingSide::Right).unwrap();
+    assert_eq!(batch.ids, [1, 7, 1, 1]);
 }
 
 #[test]

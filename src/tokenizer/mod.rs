@@ -9,6 +9,7 @@
 
 mod batch;
 mod bytes;
+mod characters;
 mod charsmap;
 mod chat;
 mod chat_functions;
@@ -203,6 +204,13 @@ impl Tokenizer {
     #[must_use]
     pub fn pad_id(&self) -> Option<u32> {
         self.pad
+    }
+
+    /// Pads with this id instead, such as the one that a generation config names.
+    #[must_use]
+    pub fn with_pad_id(mut self, id: u32) -> Self {
+        self.pad = Some(id);
+        self
     }
 
     /// The id of what the vocabulary cannot express.

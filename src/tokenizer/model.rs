@@ -68,6 +68,20 @@ pub(crate) fn wordpiece(
     guarded(|| builder.build()).map_err(|reason| TokenizerError::format(file, reason))
 }
 
+/// A model that knows whole words, or characters, and nothing below.
+pub(crate) fn wordlevel(
+    file: &str,
+    vocab: Vec<(String, u32)>,
+    unk_token: &str,
+) -> Result<WordLevel, TokenizerError> {
+    if !vocab.iter().any(|(token, _)| token == unk_token) {
+        return Err(TokenizerError::format(file, format!("it lacks the unknown token `{unk_token}`")));
+    }
+    let vocab = vocab.into_iter().collect();
+    let builder = WordLevel::builder().vocab(vocab).unk_token(unk_token.to_owned());
+    guarded(|| builder.build()).map_err(|reason| TokenizerError::format(file, reason))
+}
+
 /// A unigram model: pieces in the order of their ids, with their log probabilities.
 pub(crate) fn unigram(
     file: &str,

@@ -18,7 +18,8 @@ use super::files::Folder;
 use super::parts::{Parts, add_tokens};
 use super::special::{CONFIG_FILE, Specials};
 use super::{
-    PaddingSide, Tokenizer, framing, json, sentencepiece, tekken, tiktoken, vocab_merges, wordpiece,
+    PaddingSide, Tokenizer, characters, framing, json, sentencepiece, tekken, tiktoken, vocab_merges,
+    wordpiece,
 };
 
 /// A name that only tiktoken files have.
@@ -81,13 +82,7 @@ impl Opening {
                 return self.dot_model(file, &bytes);
             }
         }
-        if let Some(vocab) = self.folder.bytes(vocab_merges::VOCAB)?
-            && let Some(merges) = self.folder.text(vocab_merges::MERGES)?
-        {
-            let suffix = self.class.and_then(|class| class.end_of_word_suffix.as_deref());
-            self.name_class_specials();
-            let unk = self.specials.named("unk_token");
-            let parts = vocab_merges::parse(&vocab, &merges, unk, suffix, &self.config)?;
+        if let Some(parts) = self.vocab_json()? {
             return Ok(self.by_class(parts));
         }
         if let Some(text) = self.folder.text(wordpiece::FILE)? {
@@ -110,6 +105,23 @@ impl Opening {
         self.name_class_specials();
         let parts = sentencepiece::parse(file, bytes, self.class, &self.config, &mut self.specials)?;
         Ok(self.by_class(parts))
+    }
+
+    /// A `vocab.json`: with merges beside it, or of characters.
+    fn vocab_json(&mut self) -> Result<Option<Parts>, TokenizerError> {
+        let Some(vocab) = self.folder.bytes(vocab_merges::VOCAB)? else { return Ok(None) };
+        self.name_class_specials();
+        let unk = self.specials.named("unk_token");
+        if let Some(merges) = self.folder.text(vocab_merges::MERGES)? {
+            let suffix = self.class.and_then(|class| class.end_of_word_suffix.as_deref());
+            return vocab_merges::parse(&vocab, &merges, unk, suffix, &self.config).map(Some);
+        }
+        let pad = self.specials.named("pad_token").unwrap_or("<pad>");
+        let parts = characters::parse(&vocab, unk.unwrap_or("<unk>"), pad, &self.config)?;
+        if parts.is_some() && self.flag("do_lower_case")? {
+            self.notes.push("`do_lower_case` is left out: texts are taken and given in capitals".to_owned());
+        }
+        Ok(parts)
     }
 
     /// Puts the components of the class in place of those of the format.

@@ -36,6 +36,7 @@ pub(crate) enum Algorithm {
 
 /// What a SentencePiece file holds, with the defaults of its schema.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the switches of the file")]
 pub(crate) struct SentencePieces {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) algorithm: Algorithm,

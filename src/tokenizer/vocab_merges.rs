@@ -40,7 +40,7 @@ pub(crate) fn parse(
         }
     };
     let mut parts = Parts::new(MERGES, bpe(MERGES, vocab, merge_lines(merges)?, options)?);
-    parts.file = VOCAB.to_owned();
+    VOCAB.clone_into(&mut parts.file);
     parts.pre_tokenizer = byte_level(add_prefix_space);
     parts.post_processor = json!({
         "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true
@@ -58,13 +58,10 @@ fn merge_lines(text: &str) -> Result<Vec<(String, String)>, TokenizerError> {
             continue;
         }
         let mut halves = line.split_ascii_whitespace();
-        match (halves.next(), halves.next(), halves.next()) {
-            (Some(left), Some(right), None) => merges.push((left.to_owned(), right.to_owned())),
-            _ => {
-                let reason = format!("line {} is not two tokens", at + 1);
-                return Err(TokenizerError::format(MERGES, reason));
-            }
-        }
+        let (Some(left), Some(right), None) = (halves.next(), halves.next(), halves.next()) else {
+            return Err(TokenizerError::format(MERGES, format!("line {} is not two tokens", at + 1)));
+        };
+        merges.push((left.to_owned(), right.to_owned()));
     }
     Ok(merges)
 }
