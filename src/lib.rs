@@ -38,3 +38,8 @@ pub fn load(
 ) -> Result<(model::Model, tokenizer::Tokenizer), model::LoadError> {
     model::Loader::new(path).load()
 }
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -42,7 +42,7 @@ pub(super) fn compute(device: &Device) -> Result<(), Unavailable> {
         Ok(numbers) => {
             Err(Unavailable::Failed(format!("it computed {numbers:?}, expected [2.0, 5.0, 1.25]")))
         }
-        Err(message) => Err(Unavailable::Failed(first_line(&message))),
+        Err(message) => Err(Unavailable::Failed(one_line(&message))),
     }
 }
 
@@ -98,7 +98,7 @@ impl QuietHook {
             let thread = thread::current();
             if thread.name().is_some_and(|name| name == NAME || name.starts_with(SERVER)) {
                 let message = info.payload_as_str().unwrap_or("a panic without a message");
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(first_line(message));
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(one_line(message));
             } else {
                 (*others)(info);
             }
@@ -129,8 +129,14 @@ impl Drop for QuietHook {
     }
 }
 
-fn first_line(message: &str) -> String {
-    message.lines().find(|line| !line.trim().is_empty()).unwrap_or(message).trim().to_owned()
+/// The message without its line breaks, and not longer than a person reads.
+fn one_line(message: &str) -> String {
+    const LONGEST: usize = 300;
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line,
+    }
 }
 
 #[cfg(test)]
@@ -147,9 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_becomes_a_reason_with_its_first_line() {
-        let failed = quietly(|| -> u8 { panic!("no such library\nsearched: everywhere") });
-        assert_eq!(failed, Err(Unavailable::Failed("no such library".to_owned())));
+    fn a_panic_becomes_a_reason_on_one_line() {
+        let failed = quietly(|| -> u8 { panic!("\n  no such library\n  searched: everywhere") });
+        assert_eq!(failed, Err(Unavailable::Failed("no such library searched: everywhere".to_owned())));
+        let failed = quietly(|| -> u8 { panic!("{}", "é".repeat(1000)) });
+        assert_eq!(failed, Err(Unavailable::Failed(format!("{} …", "é".repeat(300)))));
     }
 
     #[test]
