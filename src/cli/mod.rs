@@ -9,6 +9,7 @@ mod explain_lint;
 mod findings;
 mod output;
 mod plan;
+mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +54,7 @@ enum Command {
     Devices(devices::Devices),
     ExplainLint(explain_lint::ExplainLint),
     Plan(plan::Plan),
+    Run(run::Run),
 }
 
 /// Runs the command line; the exit code is 0 on success, 1 on a finding or failure, 2 on wrong usage.
@@ -64,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::ExplainLint(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Plan(command) => command.run(&cli.global),
+        Command::Run(command) => command.run(&cli.global),
     };
     match result {
         Ok(code) => code,

@@ -389,7 +389,12 @@ fn load(
         let loaded = loaded?;
         let name = loaded.name;
         let wanted: DType = float.into();
-        let data = if loaded.data.dtype == wanted { loaded.data } else { loaded.data.convert_dtype(wanted) };
+        let mut data =
+            if loaded.data.dtype == wanted { loaded.data } else { loaded.data.convert_dtype(wanted) };
+        // A scalar is a tensor of one element: not every backend makes one without axes.
+        if data.shape.is_empty() {
+            data.shape = [1].into();
+        }
         params.add(name, Value::Float(B::float_from_data(data, device)), trained(name))?;
     }
     Ok(params)

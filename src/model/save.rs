@@ -1,5 +1,6 @@
 //! Saving a model in the layout that was read.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::model::Model;
@@ -43,7 +44,17 @@ impl Model {
                 name: "the checkpoint that the model was read from".to_owned(),
             });
         };
-        let tensors = self.params.iter().map(|(name, param)| (name.to_owned(), param.value().to_host()));
+        let scalars: BTreeSet<&str> = {
+            let bound = origin.binding.params().iter();
+            bound.filter(|bound| bound.shape.is_empty()).map(|bound| bound.name.as_str()).collect()
+        };
+        let tensors = self.params.iter().map(|(name, param)| {
+            let mut data = param.value().to_host();
+            if scalars.contains(name) {
+                data.shape = Vec::<usize>::new().into();
+            }
+            (name.to_owned(), data)
+        });
         crate::weights::save(dir, tensors, &origin.binding, &origin.config, options)
     }
 }

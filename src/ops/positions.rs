@@ -5,7 +5,6 @@
 //!
 //! Absent on purpose: attention masks, which live with attention.
 
-use burn::tensor::TensorData;
 use burn::tensor::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
 
 use super::backend::B;
@@ -188,18 +187,19 @@ impl Kernel for MaskPadding {
             let (found, columns) = (shape[0], padding.columns);
             return Err(RunError::new(format!("a padding of {rows} × {columns} for {found} rows of {size}")));
         }
-        let empty: Vec<bool> = padding
+        let empty: Vec<i32> = padding
             .keep
             .chunks(padding.columns)
-            .flat_map(|row| row[padding.columns - size..].iter().map(|keep| !keep))
+            .flat_map(|row| row[padding.columns - size..].iter().map(|keep| i32::from(!keep)))
             .collect();
-        if !empty.contains(&true) {
+        if !empty.contains(&1) {
             return Ok(Outputs::One(x));
         }
         let mut small = vec![1; shape.len()];
         (small[0], small[self.axis]) = (rows, size);
-        let empty = B::bool_from_data(TensorData::new(empty, small), context.device);
-        let empty = B::bool_expand(empty, shape.into());
+        // Devices differ in how they hold truth values: only they know how to make them.
+        let empty = Value::from_ints(empty, small, context.device).to_bool(context.device);
+        let empty = B::bool_expand(empty.into_primitive(), shape.into());
         Ok(Outputs::One(match x {
             Value::Float(x) => Value::Float(B::float_mask_fill(x, empty, 0.0.into())),
             Value::Int(x) => Value::Int(B::int_mask_fill(x, empty, 0.into())),

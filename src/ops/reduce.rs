@@ -127,8 +127,16 @@ fn reduction(
     Ok(Traced::one(run, TensorType { kind, shape }))
 }
 
+/// The axes over which there is something to do. burn-cubecl 0.21 reduces an axis of size 1 wrongly where the
+/// memory of the tensor is in another order than its axes.
+fn longer(x: &Value, axes: &[usize]) -> Vec<usize> {
+    let shape = x.shape();
+    axes.iter().copied().filter(|axis| shape[*axis] != 1).collect()
+}
+
 /// The sum over the axes, which stay with size 1.
 pub(super) fn sum(x: Value, axes: &[usize]) -> Value {
+    let axes = &longer(&x, axes);
     match x {
         Value::Float(x) => Value::Float(float_sum(x, axes)),
         x => Value::Int(axes.iter().fold(x.to_int().into_primitive(), |x, axis| B::int_sum_dim(x, *axis))),
@@ -141,12 +149,14 @@ fn float_sum(x: Primitive, axes: &[usize]) -> Primitive {
 
 /// The mean over the axes, which stay with size 1.
 pub(super) fn mean(x: Value, axes: &[usize]) -> Value {
+    let axes = &longer(&x, axes);
     let x = x.into_primitive();
     Value::Float(in_f32(x, |x| axes.iter().fold(x, |x, axis| B::float_mean_dim(x, *axis))))
 }
 
 /// The largest element over the axes, which stay with size 1.
 pub(super) fn amax(x: Value, axes: &[usize]) -> Value {
+    let axes = longer(&x, axes);
     axes.iter().fold(x, |x, axis| match x {
         Value::Float(x) => Value::Float(B::float_max_dim(x, *axis)),
         x => Value::Int(B::int_max_dim(x.into_primitive(), *axis)),
@@ -155,6 +165,7 @@ pub(super) fn amax(x: Value, axes: &[usize]) -> Value {
 
 /// The smallest element over the axes, which stay with size 1.
 pub(super) fn amin(x: Value, axes: &[usize]) -> Value {
+    let axes = longer(&x, axes);
     axes.iter().fold(x, |x, axis| match x {
         Value::Float(x) => Value::Float(B::float_min_dim(x, *axis)),
         x => Value::Int(B::int_min_dim(x.into_primitive(), *axis)),

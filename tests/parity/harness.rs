@@ -5,9 +5,10 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use omni::model::{Inputs, Loader, Model};
+use omni::model::device::{DeviceChoice, open};
+use omni::model::{Dtype, Inputs, Loader, Model};
 use omni::ops::Value;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 use serde_json::Value as Json;
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
@@ -95,7 +96,13 @@ pub(crate) fn all_are_listed(listed: &[&str], variants: &[&str]) -> Outcome {
 }
 
 fn load(dir: &Path) -> Result<Model, Box<dyn Error>> {
-    Ok(Loader::new(dir).load_model()?)
+    let (device, _) = open(choice()?)?;
+    Ok(Loader::new(dir).device(device).dtype(Dtype::F32).load_model()?)
+}
+
+/// The device to compare on: `OMNI_PARITY_DEVICE`, or the CPU.
+fn choice() -> Result<DeviceChoice, Box<dyn Error>> {
+    Ok(std::env::var("OMNI_PARITY_DEVICE").unwrap_or_else(|_| "cpu".to_owned()).parse()?)
 }
 
 /// A copy of the folder whose `config.json` is the one that older repositories have.
@@ -264,6 +271,9 @@ impl Case<'_> {
         let found = &self.golden["tolerance"];
         let (atol, rtol) = (found["atol"].as_f64().unwrap_or(2e-4), found["rtol"].as_f64().unwrap_or(1e-3));
         let name = key.trim_start_matches("out.");
+        // GPUs add in another order.
+        let atol =
+            if choice().is_ok_and(|choice| choice == DeviceChoice::Cpu) { atol } else { atol.max(1e-3) };
         let own = self.golden["cases"][self.name]["outputs"][name]["fp64_diff"].as_f64().unwrap_or(0.0);
         (atol.max(10.0 * own), rtol)
     }
@@ -398,11 +408,11 @@ fn read(path: &Path) -> Result<Tensors, Box<dyn Error>> {
     for (name, view) in file.tensors() {
         let data = view.data();
         let numbers = match view.dtype() {
-            Dtype::F32 => {
+            safetensors::Dtype::F32 => {
                 data.chunks(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
             }
             #[expect(clippy::cast_precision_loss, reason = "token ids and masks")]
-            Dtype::I64 => data
+            safetensors::Dtype::I64 => data
                 .chunks(8)
                 .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f64)
                 .collect(),
