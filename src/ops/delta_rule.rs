@@ -134,13 +134,16 @@ impl Tokens {
     /// One token: what it reads, and the state after it.
     fn step(self, before: Option<Tensor<B, 4>>) -> (Tensor<B, 4>, Tensor<B, 4>) {
         let Self { q, k, v, g, beta } = self;
-        let keys = k.clone().swap_dims(2, 3);
+        // A product of a column and a row: multiplied by broadcasting, since burn-cubecl 0.21 gives other numbers
+        // for a matrix product over one element.
+        let [batch, heads, _, size] = k.dims();
+        let keys = k.clone().reshape([batch, heads, size, 1]);
         let state = match before {
-            None => keys.matmul(v * beta),
+            None => keys * (v * beta),
             Some(state) => {
                 let state = state * g.exp();
                 let new = (v - k.matmul(state.clone())) * beta;
-                state + keys.matmul(new)
+                state + keys * new
             }
         };
         (q.matmul(state.clone()), state)
