@@ -63,7 +63,7 @@ pub enum Unavailable {
     /// The driver or the device did not answer.
     #[error("it did not answer within {0} seconds")]
     Silent(u64),
-    /// Another device did not answer and holds a lock that this one needs.
+    /// Something did not answer before and may hold a lock that this needs.
     #[error("it cannot be tried, since a device tried before never answered")]
     Stuck,
 }
@@ -110,6 +110,7 @@ struct Candidate {
 }
 
 impl Candidate {
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
     fn found(kind: DeviceKind, number: usize, what: String, software: bool, device: Device) -> Self {
         let report =
             DeviceReport { name: format!("{kind}:{number}"), what, kind, available: Ok(()), software };
@@ -123,8 +124,11 @@ impl Candidate {
         Self { report, device: None }
     }
 
+    /// With the word of the device itself; the CPU needs no trial.
     fn tried(mut self) -> Self {
-        if let (Ok(()), Some(device)) = (&self.report.available, &self.device) {
+        if let (Ok(()), Some(device)) = (&self.report.available, &self.device)
+            && self.report.kind != DeviceKind::Cpu
+        {
             self.report.available = trial::compute(device);
         }
         self

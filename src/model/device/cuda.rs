@@ -16,6 +16,8 @@ pub(super) fn find() -> Result<Vec<Candidate>, Unavailable> {
 
 #[cfg(feature = "cuda")]
 mod present {
+    use std::sync::atomic::AtomicBool;
+
     use burn_cuda::CudaDevice;
     use cudarc::driver::result;
     use cudarc::driver::sys::cudaError_enum::CUDA_ERROR_NO_DEVICE;
@@ -23,8 +25,11 @@ mod present {
     use super::super::{Candidate, DeviceKind, Unavailable, trial};
     use crate::ops::backend::Device;
 
+    /// Set once the driver has not come back.
+    static STUCK: AtomicBool = AtomicBool::new(false);
+
     pub(super) fn find() -> Result<Vec<Candidate>, Unavailable> {
-        let names = trial::quietly(names)??;
+        let names = trial::quietly(&STUCK, names)??;
         Ok(names.into_iter().enumerate().map(candidate).collect())
     }
 

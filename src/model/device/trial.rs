@@ -26,13 +26,14 @@ const SERVER: &str = "DS";
 /// One trial at a time, since the panic hook belongs to the whole process.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Set once a trial has not come back: it may hold a lock of the backends, on which the next one would wait as well.
+/// Set once a computation has not come back: it may hold a lock that the backends share, on which the next one, of
+/// whatever device, would wait as well.
 static STUCK: AtomicBool = AtomicBool::new(false);
 
 /// Has the device add and multiply a few numbers.
 pub(super) fn compute(device: &Device) -> Result<(), Unavailable> {
     let device = device.clone();
-    let computed = quietly(move || {
+    let computed = quietly(&STUCK, move || {
         let numbers = Tensor::<B, 1>::from_floats([1.0, -2.0, 0.5], &device);
         let result = (numbers.clone() * numbers).add_scalar(1.0).try_into_data();
         result.map_err(|error| error.to_string())?.into_vec::<f32>().map_err(|error| format!("{error:?}"))
@@ -47,10 +48,13 @@ pub(super) fn compute(device: &Device) -> Result<(), Unavailable> {
 }
 
 /// Runs `work` on a thread of its own; a panic or a silence becomes a reason.
+///
+/// A silence sets `stuck`; whatever comes with it after that is refused at once.
 pub(super) fn quietly<T: Send + 'static>(
+    stuck: &AtomicBool,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Unavailable> {
-    within(LIMIT, &STUCK, work)
+    within(LIMIT, stuck, work)
 }
 
 fn within<T: Send + 'static>(
@@ -149,20 +153,21 @@ mod tests {
 
     #[test]
     fn a_value_comes_back() {
-        assert_eq!(quietly(|| 6 * 7), Ok(42));
+        assert_eq!(quietly(&never_stuck(), || 6 * 7), Ok(42));
     }
 
     #[test]
     fn a_panic_becomes_a_reason_on_one_line() {
-        let failed = quietly(|| -> u8 { panic!("\n  no such library\n  searched: everywhere") });
+        let failed =
+            quietly(&never_stuck(), || -> u8 { panic!("\n  no such library\n  searched: everywhere") });
         assert_eq!(failed, Err(Unavailable::Failed("no such library searched: everywhere".to_owned())));
-        let failed = quietly(|| -> u8 { panic!("{}", "é".repeat(1000)) });
+        let failed = quietly(&never_stuck(), || -> u8 { panic!("{}", "é".repeat(1000)) });
         assert_eq!(failed, Err(Unavailable::Failed(format!("{} …", "é".repeat(300)))));
     }
 
     #[test]
     fn the_cause_is_told_and_not_what_follows_from_it() {
-        let failed = quietly(|| {
+        let failed = quietly(&never_stuck(), || {
             let server = thread::Builder::new().name(format!("{SERVER}-0-0"));
             let server = server.spawn(|| panic!("the server fails")).expect("a thread starts");
             server.join().expect("the server answers");

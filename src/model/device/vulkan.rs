@@ -20,6 +20,7 @@ pub(super) fn find() -> Result<Vec<Candidate>, Unavailable> {
 #[cfg(feature = "wgpu")]
 mod present {
     use std::pin::pin;
+    use std::sync::atomic::AtomicBool;
     use std::task::{Context, Poll, Waker};
 
     use burn_wgpu::WgpuDevice;
@@ -29,8 +30,11 @@ mod present {
     use super::super::{Candidate, DeviceKind, Unavailable, trial};
     use crate::ops::backend::Device;
 
+    /// Set once the drivers have not come back.
+    static STUCK: AtomicBool = AtomicBool::new(false);
+
     pub(super) fn find() -> Result<Vec<Candidate>, Unavailable> {
-        let infos = trial::quietly(adapters)?;
+        let infos = trial::quietly(&STUCK, adapters)?;
         if infos.is_empty() {
             let api = if cfg!(target_os = "macos") { "Metal" } else { "Vulkan" };
             return Err(Unavailable::NoDevice(format!("no {api} driver with an adapter is installed")));
