@@ -17,7 +17,7 @@ use crate::tokenizer::{Message, Tokenizer};
 
 /// Continue a prompt with a model, printing the text as it comes.
 ///
-/// Stop tokens and sampling follow the model's generation_config.json where no option says otherwise.
+/// Stop tokens and sampling follow the model's `generation_config.json` where no option says otherwise.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The model directory.

@@ -203,7 +203,7 @@ impl Tracer<'_> {
                     places.insert(parameter.name, at);
                 }
                 None if parameters.iter().any(|parameter| parameter.variadic) => {
-                    collected.push((keyword, argument))
+                    collected.push((keyword, argument));
                 }
                 None => {
                     let message = format!("`{name}` has no argument `{keyword}`");

@@ -110,10 +110,10 @@ impl Tracer<'_> {
         if let Some(value) = scope.locals.get(name) {
             return Ok(Some(value.clone()));
         }
-        if let Some(instance) = scope.instance {
-            if let Some(value) = instance.value(name) {
-                return Ok(Some(value));
-            }
+        if let Some(instance) = scope.instance
+            && let Some(value) = instance.value(name)
+        {
+            return Ok(Some(value));
         }
         if let Some(value) = scope.config.field(name, self) {
             return value.map(Some);
@@ -129,10 +129,11 @@ impl Tracer<'_> {
 
     /// What a name means where something is called.
     pub(super) fn callable(&self, name: &Arc<str>, scope: &Scope<'_>) -> Option<Value> {
-        if let Some(instance) = scope.instance {
-            if scope.mode == Mode::Body && instance.module.methods.contains_key(&**name) {
-                return Some(Value::Method(Rc::clone(instance), Arc::clone(name)));
-            }
+        if let Some(instance) = scope.instance
+            && scope.mode == Mode::Body
+            && instance.module.methods.contains_key(&**name)
+        {
+            return Some(Value::Method(Rc::clone(instance), Arc::clone(name)));
         }
         let is_function =
             builtins::exists(name, scope.mode) || (scope.mode == Mode::Body && ops::find(name).is_some());

@@ -192,7 +192,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// An index of a tensor is a chain of one-axis slices, selections and new axes, as in PyTorch.
+    /// An index of a tensor is a chain of one-axis slices, selections and new axes, as in `PyTorch`.
     fn subscript_tensor(
         &mut self,
         value: Value,

@@ -166,14 +166,11 @@ impl<'r> Program<'r> {
 
     fn default(&mut self, parameter: &Parameter) -> Eval<Option<Const>> {
         let Some(default) = &parameter.param.default else { return Ok(None) };
-        match &default.kind {
-            ExprKind::Const(value @ (Const::None | Const::Int(_) | Const::Float(_))) => {
-                Ok(Some(value.clone()))
-            }
-            _ => {
-                let message = "the default of a root input is neither a number nor None".to_owned();
-                Err(Problem::error("wrong-kind", parameter.code.span.clone(), message))
-            }
+        if let ExprKind::Const(value @ (Const::None | Const::Int(_) | Const::Float(_))) = &default.kind {
+            Ok(Some(value.clone()))
+        } else {
+            let message = "the default of a root input is neither a number nor None".to_owned();
+            Err(Problem::error("wrong-kind", parameter.code.span.clone(), message))
         }
     }
 

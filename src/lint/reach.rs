@@ -77,10 +77,10 @@ fn children(registry: &Registry, view: &View) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for piece in view.pieces.iter().filter(|piece| matches!(piece.role, Role::Layer | Role::Let)) {
         piece.each(&mut |expr| {
-            if let ExprKind::Name(name) = &expr.kind {
-                if registry.modules.contains_key(&**name) {
-                    names.insert(name.to_string());
-                }
+            if let ExprKind::Name(name) = &expr.kind
+                && registry.modules.contains_key(&**name)
+            {
+                names.insert(name.to_string());
             }
         });
     }

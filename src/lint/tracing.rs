@@ -111,11 +111,11 @@ fn trace<'a>(
         let inputs: Vec<(String, bool)> =
             program.inputs(&name).into_iter().map(|(input, optional)| (input.to_owned(), optional)).collect();
         // With none and with all of the optional inputs: the two ends of what a caller may do.
-        if inputs.iter().any(|(_, optional)| *optional) {
-            if let Err(problem) = program.trace(&name, &|_| true) {
-                whole = false;
-                problems.push(problem);
-            }
+        if inputs.iter().any(|(_, optional)| *optional)
+            && let Err(problem) = program.trace(&name, &|_| true)
+        {
+            whole = false;
+            problems.push(problem);
         }
         match program.trace(&name, &|_| false) {
             Ok(plan) => methods.push(TracedMethod { name, inputs, plan }),

@@ -173,25 +173,24 @@ impl<'a> Loader<'a> {
         let own = Tokenizer::open(facts.root());
         let Err(missing @ TokenizerError::Missing { .. }) = own else { return Ok(own?) };
         let embedded;
-        let registry = match &self.registry {
-            Some(registry) => registry.as_ref(),
-            None => {
-                embedded = Registry::embedded().map_err(RegistryError::Problems)?;
-                &embedded
-            }
+        let registry = if let Some(registry) = &self.registry {
+            registry.as_ref()
+        } else {
+            embedded = Registry::embedded().map_err(RegistryError::Problems)?;
+            &embedded
         };
         let matcher = Matcher::new(registry);
         let found = matcher.find(&facts).map_err(|reasons| reasons.problem(&facts))?;
         let hints = matcher.tokenizers(&facts, &found);
         for hint in &hints {
-            if let Ok(base) = facts::read(&hint.repository) {
-                if let Ok(mut tokenizer) = Tokenizer::open(base.root()) {
-                    tokenizer.note(format!(
-                        "the tokenizer of {} is used: {} ({})",
-                        hint.repository, hint.why, hint.told_by
-                    ));
-                    return Ok(tokenizer);
-                }
+            if let Ok(base) = facts::read(&hint.repository)
+                && let Ok(mut tokenizer) = Tokenizer::open(base.root())
+            {
+                tokenizer.note(format!(
+                    "the tokenizer of {} is used: {} ({})",
+                    hint.repository, hint.why, hint.told_by
+                ));
+                return Ok(tokenizer);
             }
         }
         match hints.first() {
@@ -306,21 +305,20 @@ pub(crate) fn find<'r>(
         return Err(Problem::unplaced("nothing-to-build", message)
             .help("point at the folder of one of its parts, such as `unet` or `layer_12`"));
     };
-    match registry.architectures.get(name) {
-        Some(architecture) => Ok((architecture, config)),
-        None => {
-            let message = format!(
-                "recognised as {name}, category {}, but there is no definition of it yet",
-                found.category
-            );
-            let task = found.architecture.as_ref().map(|found| found.task.as_str()).unwrap_or_default();
-            let nearest = matcher.nearest_definition(name, task);
-            let help = nearest.map_or_else(
-                || "write one: see registry/README.md".to_owned(),
-                |near| format!("the nearest definition is {near}: write an overlay that extends it"),
-            );
-            Err(Problem::unplaced("no-definition", message).help(help))
-        }
+    if let Some(architecture) = registry.architectures.get(name) {
+        Ok((architecture, config))
+    } else {
+        let message = format!(
+            "recognised as {name}, category {}, but there is no definition of it yet",
+            found.category
+        );
+        let task = found.architecture.as_ref().map(|found| found.task.as_str()).unwrap_or_default();
+        let nearest = matcher.nearest_definition(name, task);
+        let help = nearest.map_or_else(
+            || "write one: see registry/README.md".to_owned(),
+            |near| format!("the nearest definition is {near}: write an overlay that extends it"),
+        );
+        Err(Problem::unplaced("no-definition", message).help(help))
     }
 }
 

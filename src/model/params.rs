@@ -118,6 +118,7 @@ impl Params {
     }
 
     /// Every tensor, by path.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &DynParam)> {
         self.entries.iter().map(|(name, param)| (name.as_str(), param))
     }

@@ -134,10 +134,10 @@ impl Model {
         };
         let mut fixed = Inputs::new().tensor("encoder_hidden_states", states.clone());
         // The encoder's padding is that of its states, unless it shortens its axis.
-        if let Some(Given::Ints { data, shape }) = inputs.get("attention_mask") {
-            if shape.get(1) == states.shape().get(1) {
-                fixed = fixed.ints("encoder_attention_mask", data.to_vec(), shape.clone());
-            }
+        if let Some(Given::Ints { data, shape }) = inputs.get("attention_mask")
+            && shape.get(1) == states.shape().get(1)
+        {
+            fixed = fixed.ints("encoder_attention_mask", data.to_vec(), shape.clone());
         }
         Ok(fixed)
     }

@@ -1,6 +1,6 @@
 //! The arithmetic operators `+ - * / // % **` where a tensor takes part.
 //!
-//! In: two sides, each a tensor, a number or a size; shapes broadcast as in PyTorch. Out: a tensor of the kind that
+//! In: two sides, each a tensor, a number or a size; shapes broadcast as in `PyTorch`. Out: a tensor of the kind that
 //! both sides promote to; `/` always gives floats. `//` and `%` round towards minus infinity, as in Python.
 //!
 //! Absent on purpose: operators on numbers alone, which the tracer computes.
@@ -125,7 +125,7 @@ fn extreme(a: Value, b: Value, float: Compare, int: Compare) -> Value {
     a.replaced(mask, b)
 }
 
-/// Exponents that PyTorch computes by other means than the power function.
+/// Exponents that `PyTorch` computes by other means than the power function.
 fn power(a: Primitive, exponent: f64) -> Primitive {
     match exponent {
         1.0 => a,

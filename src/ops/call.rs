@@ -428,7 +428,7 @@ impl Call {
         }
     }
 
-    /// The shape that two tensors have after broadcasting, ranks aligned at the end as in PyTorch.
+    /// The shape that two tensors have after broadcasting, ranks aligned at the end as in `PyTorch`.
     ///
     /// # Errors
     /// A fault if they cannot be broadcast together.

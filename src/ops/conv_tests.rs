@@ -98,7 +98,7 @@ fn same_padding_keeps_the_size() {
     assert_eq!(fault("conv1d", &strided).parameter, Some("padding"));
 }
 
-/// conv_transpose1d by its definition: every input is spread over the kernel.
+/// `conv_transpose1d` by its definition: every input is spread over the kernel.
 #[test]
 fn transposed_convolutions_spread_every_input() {
     let (size, kernel, stride, padding, extra) = (4, 3, 2, 1, 1);

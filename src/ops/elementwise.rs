@@ -1,6 +1,6 @@
 //! Functions of one number, applied to every element.
 //!
-//! In: a tensor of any shape; ints and truth values become floats first, as in PyTorch. Out: the same shape.
+//! In: a tensor of any shape; ints and truth values become floats first, as in `PyTorch`. Out: the same shape.
 //!
 //! Absent on purpose: what a config names (`activation.rs`), two operands (`arithmetic.rs`).
 

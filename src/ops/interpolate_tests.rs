@@ -1,4 +1,4 @@
-//! Resampling against values recorded from PyTorch.
+//! Resampling against values recorded from `PyTorch`.
 
 use super::super::testing::{
     TestArg, assert_within, check_gradient, check_half, fault, floats, run_one, sample,

@@ -54,6 +54,7 @@ impl Inputs {
     }
 
     /// All inputs that are left.
+    #[must_use]
     pub fn rest(self) -> Vec<Value> {
         self.0.flatten().collect()
     }

@@ -1,7 +1,7 @@
 //! The two sides of an operator: tensors, numbers and sizes, brought to one kind.
 //!
 //! In: two arguments of a call. Out, at run time: two values of one kind, element
-//! type and rank, that broadcast together; or a value and a number. Kinds are promoted as in PyTorch: bool, int,
+//! type and rank, that broadcast together; or a value and a number. Kinds are promoted as in `PyTorch`: bool, int,
 //! float, whichever side is further to the right.
 //!
 //! Absent on purpose: what is then computed.

@@ -309,8 +309,7 @@ impl Registry {
             }
             chain.push(find(&parent.text, &parent.span)?);
         }
-        let mut module =
-            chain.pop().map(Module::clone).unwrap_or_else(|| unreachable!("the chain starts with one"));
+        let mut module = chain.pop().cloned().unwrap_or_else(|| unreachable!("the chain starts with one"));
         for child in chain.into_iter().rev() {
             module = child.over(module);
         }

@@ -161,11 +161,11 @@ impl Case<'_> {
         // In the order of the program, so that the first fault is the first cause.
         for path in &known {
             for (key, place) in &places {
-                if place == path {
-                    if let (Some(recorded), Some(value)) = (self.tensor(key), given.captured.get(path)) {
-                        compared += 1;
-                        self.compare(key, recorded, value, faults);
-                    }
+                if place == path
+                    && let (Some(recorded), Some(value)) = (self.tensor(key), given.captured.get(path))
+                {
+                    compared += 1;
+                    self.compare(key, recorded, value, faults);
                 }
             }
         }

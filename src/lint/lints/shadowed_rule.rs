@@ -20,8 +20,8 @@ pub(in crate::lint) static LINT: Lint = Lint {
 fn check(context: &Context<'_>, problems: &mut Problems) {
     let rules = &context.registry.rules;
     for rule in rules.rules.values() {
-        let higher = rules.rules.values().filter(|other| other.priority > rule.priority);
-        for other in higher.filter(|other| covers(context, other, rule)) {
+        let mut higher = rules.rules.values().filter(|other| other.priority > rule.priority);
+        if let Some(other) = higher.find(|other| covers(context, other, rule)) {
             let message = format!("`{}` is never reached: `{}` holds wherever it would", rule.id.text, other.id.text);
             problems.push(
                 LINT.at(&rule.id.span, message)
@@ -29,7 +29,6 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
                     .related(other.id.span.clone(), format!("priority {}", other.priority))
                     .help("raise its priority, or remove it"),
             );
-            break;
         }
     }
 }

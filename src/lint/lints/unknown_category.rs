@@ -32,12 +32,11 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         }
     }
     conditions::each(rules, &mut |condition| {
-        if let Test::Architecture(NameTest::Listed(category)) = &condition.test {
-            if !rules.categories.contains_key(category) {
+        if let Test::Architecture(NameTest::Listed(category)) = &condition.test
+            && !rules.categories.contains_key(category) {
                 let message = format!("`{category}` is not a declared category");
                 let help = crate::diag::did_you_mean(category, known());
                 problems.push(LINT.at(&condition.span, message).maybe_help(help));
             }
-        }
     });
 }
