@@ -5,11 +5,16 @@
 mod check;
 mod check_fix;
 mod devices;
+mod explain;
 mod explain_lint;
+mod explain_text;
 mod findings;
+mod info;
+mod list;
 mod output;
 mod plan;
 mod run;
+mod scan;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,9 +57,13 @@ impl Global {
 enum Command {
     Check(check::Check),
     Devices(devices::Devices),
+    Explain(explain::Explain),
     ExplainLint(explain_lint::ExplainLint),
+    Info(info::Info),
+    List(list::List),
     Plan(plan::Plan),
     Run(run::Run),
+    Scan(scan::Scan),
 }
 
 /// Runs the command line; the exit code is 0 on success, 1 on a finding or failure, 2 on wrong usage.
@@ -65,8 +74,12 @@ pub fn run() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::ExplainLint(command) => command.run(),
         Command::Devices(command) => command.run(),
+        Command::Explain(command) => command.run(&cli.global),
+        Command::Info(command) => command.run(&cli.global),
+        Command::List(command) => command.run(&cli.global),
         Command::Plan(command) => command.run(&cli.global),
         Command::Run(command) => command.run(&cli.global),
+        Command::Scan(command) => command.run(&cli.global),
     };
     match result {
         Ok(code) => code,

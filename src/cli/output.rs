@@ -80,6 +80,20 @@ impl Progress {
         Self(bar)
     }
 
+    /// A bar that counts things.
+    pub(crate) fn counting(what: &'static str, total: usize) -> Self {
+        let bar = indicatif::ProgressBar::new(total as u64).with_message(what);
+        if let Ok(style) = indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// One more is done.
+    pub(crate) fn step(&self) {
+        self.0.inc(1);
+    }
+
     /// So many of so many bytes are done.
     pub(crate) fn update(&self, done: u64, total: u64) {
         self.0.set_length(total);

@@ -347,6 +347,7 @@ impl Reader<'_> {
             module: raw.module.as_ref().map_or_else(|| name.clone(), |text| self.name(text)),
             aliases: names(&raw.aliases),
             model_types,
+            verified: raw.verified,
             prefixes: raw.prefixes,
             ignore: raw.ignore,
             rename: raw.rename.into_iter().collect(),

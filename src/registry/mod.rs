@@ -51,6 +51,8 @@ pub struct Architecture {
     pub task: Name,
     /// The `model_type` values that stand for it.
     pub model_types: Vec<Name>,
+    /// Whether recorded outputs of the reference implementation show that the definition is right.
+    pub verified: bool,
     /// Other names that mean it.
     pub aliases: Vec<Name>,
     /// The config table that completes its `config.json`.

@@ -56,6 +56,9 @@ pub struct RawArchitecture {
     /// The `model_type` values that stand for it; the first one also names its config table.
     #[serde(default)]
     pub model_types: Vec<Text>,
+    /// Whether recorded outputs of the reference implementation show that the definition is right.
+    #[serde(default)]
+    pub verified: bool,
     /// The config table that completes its `config.json`, if not that of the first model type.
     pub config: Option<Text>,
     /// The module it is built from, if not the one of its own name.

@@ -1,0 +1,131 @@
+//! `omni list`: the architectures that omni knows, and how well.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::{Global, Outcome, output};
+use crate::diag::{Problem, did_you_mean};
+use crate::registry::Registry;
+
+/// List the architectures that are known, which of them have a definition, and which of those are verified.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only those of this category.
+    #[arg(long, value_name = "NAME")]
+    category: Option<String>,
+    /// Only those of this task.
+    #[arg(long, value_name = "NAME")]
+    task: Option<String>,
+    /// Only those of this status; what is verified is defined too.
+    #[arg(long, value_enum)]
+    status: Option<Asked>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Asked {
+    /// There are recorded outputs of the reference for its definition.
+    Verified,
+    /// There is a definition.
+    Defined,
+    /// The name is known, and that is all.
+    Known,
+}
+
+/// The stable form for programs: one a name, sorted by it.
+#[derive(Debug, Serialize)]
+struct Row<'r> {
+    name: &'r str,
+    category: &'r str,
+    task: &'r str,
+    /// `defined` or `known`.
+    status: &'static str,
+    /// Whether recorded outputs of the reference show that the definition is right.
+    verified: bool,
+    model_types: Vec<&'r str>,
+}
+
+impl List {
+    pub(crate) fn run(&self, global: &Global) -> Outcome {
+        let registry = global.registry()?;
+        let mut rows = rows(&registry);
+        known("category", self.category.as_deref(), rows.iter().map(|row| row.category))?;
+        known("task", self.task.as_deref(), rows.iter().map(|row| row.task))?;
+        rows.retain(|row| self.wants(row));
+        let text = if self.json { serde_json::to_string_pretty(&rows)? + "\n" } else { table(&rows) };
+        output::print(&text);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn wants(&self, row: &Row<'_>) -> bool {
+        let status = match self.status {
+            None => true,
+            Some(Asked::Verified) => row.verified,
+            Some(Asked::Defined) => row.status == "defined",
+            Some(Asked::Known) => row.status == "known",
+        };
+        status
+            && self.category.as_deref().is_none_or(|wanted| wanted == row.category)
+            && self.task.as_deref().is_none_or(|wanted| wanted == row.task)
+    }
+}
+
+/// Refuses a filter that no name passes, so that a slip of the pen does not look like an empty answer.
+fn known<'r>(what: &str, asked: Option<&str>, all: impl Iterator<Item = &'r str>) -> Result<(), Problem> {
+    let all: BTreeSet<&str> = all.collect();
+    match asked {
+        Some(name) if !all.contains(name) => {
+            let problem =
+                Problem::unplaced("unknown-filter", format!("nothing known has the {what} `{name}`"));
+            Err(problem.maybe_help(did_you_mean(name, all)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn rows(registry: &Registry) -> Vec<Row<'_>> {
+    let known = registry.rules.all_known().into_iter().map(|(name, entry)| Row {
+        name,
+        category: &entry.category,
+        task: &entry.task,
+        status: "known",
+        verified: false,
+        model_types: entry.model_types.iter().map(String::as_str).collect(),
+    });
+    let defined = registry.architectures.iter().map(|(name, entry)| Row {
+        name,
+        category: &entry.category.text,
+        task: &entry.task.text,
+        status: "defined",
+        verified: entry.verified,
+        model_types: entry.model_types.iter().map(|name| name.text.as_str()).collect(),
+    });
+    // A definition says more than a bare name does, so it comes later and wins.
+    let by_name: BTreeMap<&str, Row<'_>> = known.chain(defined).map(|row| (row.name, row)).collect();
+    by_name.into_values().collect()
+}
+
+fn table(rows: &[Row<'_>]) -> String {
+    let width = |of: fn(&Row<'_>) -> usize| rows.iter().map(of).max().unwrap_or_default();
+    let (name, category, task) = (
+        width(|row| row.name.chars().count()),
+        width(|row| row.category.chars().count()),
+        width(|row| row.task.chars().count()),
+    );
+    let mut text = String::new();
+    for row in rows {
+        let status = if row.verified { "verified" } else { row.status };
+        let _ =
+            writeln!(text, "{:name$}  {:category$}  {:task$}  {status}", row.name, row.category, row.task);
+    }
+    let verified = rows.iter().filter(|row| row.verified).count();
+    let defined = rows.iter().filter(|row| row.status == "defined").count();
+    let _ = writeln!(text, "{} known, {defined} of them defined, {verified} of those verified", rows.len());
+    text
+}

@@ -1,0 +1,189 @@
+//! The commands that look at models, run as a person runs them.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use omni::registry::Registry;
+use serde_json::Value;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn parity() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity")
+}
+
+/// Runs `omni` in `dir` with no cache and no overlays: its exit code, standard output and standard error.
+fn omni(dir: &Path, args: &[&str]) -> Result<(i32, String, String), Box<dyn Error>> {
+    let empty = tempfile::tempdir()?;
+    let out = Command::new(env!("CARGO_BIN_EXE_omni"))
+        .args(args)
+        .current_dir(dir)
+        .env("HF_HUB_CACHE", empty.path())
+        .env("NO_COLOR", "1")
+        .env_remove("OMNI_REGISTRY")
+        .output()?;
+    let code = out.status.code().ok_or("killed by a signal")?;
+    Ok((code, String::from_utf8(out.stdout)?, String::from_utf8(out.stderr)?))
+}
+
+fn success(dir: &Path, args: &[&str]) -> Result<String, Box<dyn Error>> {
+    let (code, out, err) = omni(dir, args)?;
+    if code == 0 { Ok(out) } else { Err(format!("{args:?} exits with {code}: {err}").into()) }
+}
+
+fn write(dir: &Path, file: &str, text: &str) -> Outcome {
+    let path = dir.join(file);
+    fs::create_dir_all(path.parent().ok_or("a file lies in a folder")?)?;
+    Ok(fs::write(path, text)?)
+}
+
+#[test]
+fn info_says_what_a_model_is() -> Outcome {
+    insta::assert_snapshot!("info", success(&parity(), &["info", "LlamaForCausalLM"])?);
+    let json: Value = serde_json::from_str(&success(&parity(), &["info", "LlamaForCausalLM", "--json"])?)?;
+    let keys: Vec<&str> = json.as_object().ok_or("an object")?.keys().map(String::as_str).collect();
+    let expected = [
+        "name",
+        "architecture",
+        "model_type",
+        "category",
+        "task",
+        "is_quantized",
+        "quantization",
+        "has_talker",
+        "is_omni",
+        "is_supported",
+        "has_custom_files",
+        "parameters",
+        "dtypes",
+        "size_on_disk",
+        "error",
+    ];
+    assert_eq!(keys, expected, "the keys of `info --json` are stable");
+    assert_eq!(json["is_supported"], true);
+    Ok(())
+}
+
+#[test]
+fn info_about_nothing_fails() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let (code, out, err) = omni(dir.path(), &["info", "./absent"])?;
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("absent"), "{err}");
+    Ok(())
+}
+
+#[test]
+fn explain_tells_the_story_of_a_defined_model() -> Outcome {
+    insta::assert_snapshot!("explain_defined", success(&parity(), &["explain", "Wav2Vec2Model"])?);
+    Ok(())
+}
+
+#[test]
+fn explain_says_what_to_write_for_an_unknown_one_and_never_runs_its_code() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let config = r#"{ "architectures": ["QuuxForCausalLM"], "model_type": "quux", "hidden_size": 8,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "num_hidden_layers": 1, "vocab_size": 9 }"#;
+    write(dir.path(), "quux/config.json", config)?;
+    write(dir.path(), "quux/modeling_quux.py", "open('ran', 'w')\n")?;
+    insta::assert_snapshot!("explain_unknown", success(dir.path(), &["explain", "quux"])?);
+    assert!(!dir.path().join("ran").exists() && !dir.path().join("quux/ran").exists());
+    let json: Value = serde_json::from_str(&success(dir.path(), &["explain", "quux", "--json"])?)?;
+    assert_eq!(json["is_supported"], false);
+    assert_eq!(json["custom_code"][0], "modeling_quux.py");
+    // What it says to write is a registry file, and with it the architecture is known and can be built.
+    write(dir.path(), "overlay.toml", json["what_to_write"].as_str().ok_or("something to write")?)?;
+    let args = ["info", "quux", "--registry", "overlay.toml", "--json"];
+    let info: Value = serde_json::from_str(&success(dir.path(), &args)?)?;
+    assert_eq!((&info["architecture"], &info["is_supported"]), (&"QuuxForCausalLM".into(), &true.into()));
+    let params = success(dir.path(), &["plan", "quux", "--registry", "overlay.toml", "--params"])?;
+    assert!(params.contains("embed_tokens.weight [9, 8]"), "{params}");
+    Ok(())
+}
+
+#[test]
+fn explain_names_the_config_keys_that_nothing_reads() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let text = fs::read_to_string(parity().join("LlamaForCausalLM/config.json"))?;
+    let mut config: Value = serde_json::from_str(&text)?;
+    config["no_such_key"] = 7.into();
+    write(dir.path(), "config.json", &config.to_string())?;
+    let json: Value = serde_json::from_str(&success(dir.path(), &["explain", ".", "--json"])?)?;
+    let unread = json["unread_config_keys"].as_array().ok_or("a list")?;
+    assert!(unread.contains(&"no_such_key".into()), "{unread:?}");
+    assert!(!unread.contains(&"hidden_size".into()), "{unread:?}");
+    assert_eq!(json["definition_error"], Value::Null);
+    Ok(())
+}
+
+#[test]
+fn list_filters_by_category_task_and_status() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let args = ["list", "--category", "asr", "--task", "speech-seq2seq", "--status", "verified"];
+    insta::assert_snapshot!("list", success(dir.path(), &args)?);
+    let all: Value = serde_json::from_str(&success(dir.path(), &["list", "--json"])?)?;
+    let defined: Value =
+        serde_json::from_str(&success(dir.path(), &["list", "--json", "--status", "defined"])?)?;
+    let (all, defined) = (all.as_array().ok_or("a list")?, defined.as_array().ok_or("a list")?);
+    assert!(defined.len() < all.len(), "{} of {}", defined.len(), all.len());
+    assert!(defined.iter().all(|row| row["status"] == "defined"));
+    assert_eq!(defined.len(), Registry::shipped()?.architectures.len());
+    let (code, _, err) = omni(dir.path(), &["list", "--category", "transformer"])?;
+    assert_eq!(code, 1);
+    assert!(err.contains("transformers"), "{err}");
+    Ok(())
+}
+
+#[test]
+fn scan_lists_every_model_below_in_the_order_of_their_paths() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    write(
+        dir.path(),
+        "b/inner/config.json",
+        r#"{ "architectures": ["QuuxForCausalLM"], "model_type": "quux" }"#,
+    )?;
+    write(dir.path(), "b/inner/part/config.json", "{}")?;
+    write(dir.path(), "c/notes.txt", "no model")?;
+    let bert = parity().join("BertModel");
+    for file in ["config.json", "model.safetensors"] {
+        fs::create_dir_all(dir.path().join("a"))?;
+        fs::copy(bert.join(file), dir.path().join("a").join(file))?;
+    }
+    insta::assert_snapshot!("scan", success(dir.path(), &["scan", "."])?);
+    let json: Value = serde_json::from_str(&success(dir.path(), &["scan", "b", "a", "a", "--json"])?)?;
+    let paths: Vec<&str> =
+        json.as_array().ok_or("a list")?.iter().filter_map(|row| row["path"].as_str()).collect();
+    assert_eq!(paths, ["a", "b/inner"]);
+    assert_eq!(omni(dir.path(), &["scan", "absent"])?.0, 1);
+    Ok(())
+}
+
+/// The architectures that a recorded checkpoint is of: one a folder, or one a component of a pipeline.
+fn recorded() -> Result<BTreeSet<String>, Box<dyn Error>> {
+    let mut names = BTreeSet::new();
+    for folder in fs::read_dir(parity())? {
+        let folder = folder?.path();
+        if !folder.join("golden.safetensors").is_file() {
+            continue;
+        }
+        let parts = fs::read_dir(&folder)?.filter_map(|part| Some(part.ok()?.path().join("config.json")));
+        for file in parts.chain([folder.join("config.json")]).filter(|file| file.is_file()) {
+            let config: Value = serde_json::from_str(&fs::read_to_string(file)?)?;
+            let name = config["architectures"][0].as_str().or(config["_class_name"].as_str());
+            names.insert(name.ok_or("a recorded config names its class")?.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+#[test]
+fn what_is_verified_is_what_has_recorded_outputs() -> Outcome {
+    let registry = Registry::shipped()?;
+    let verified = registry.architectures.iter().filter(|(_, entry)| entry.verified);
+    let verified: BTreeSet<String> = verified.map(|(name, _)| name.clone()).collect();
+    assert_eq!(verified, recorded()?);
+    Ok(())
+}
