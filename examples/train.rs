@@ -7,6 +7,14 @@
 //! The directory then holds a model like any other: `omni run DIRECTORY "…"` writes more of the text. The demo
 //! of this repository was made so; `examples/demo/README.md` says from which text.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an example prints, and counts small numbers"
+)]
+
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};

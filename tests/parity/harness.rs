@@ -372,7 +372,7 @@ impl Case<'_> {
             for (row, found) in found.iter().enumerate() {
                 let wanted = &logits.numbers[(row * steps + step) * vocabulary..][..vocabulary];
                 let differs = found.iter().zip(wanted).position(|(found, wanted)| {
-                    !((f64::from(*found) - wanted).abs() <= atol + rtol * wanted.abs())
+                    found.is_nan() || (f64::from(*found) - wanted).abs() > atol + rtol * wanted.abs()
                 });
                 if let Some(at) = differs {
                     faults.push(format!(
@@ -386,7 +386,7 @@ impl Case<'_> {
                 let best = (0..found.len()).max_by(|a, b| found[*a].total_cmp(&found[*b])).unwrap_or(0);
                 let margin =
                     self.golden["cases"][self.name]["generate"]["min_margin"].as_f64().unwrap_or(0.0);
-                if margin >= 2e-3 && best as u32 != token(row, prompt + step) {
+                if margin >= 2e-3 && best != token(row, prompt + step) as usize {
                     faults.push(format!("{} gen.sequences: step {step} row {row}: {best}", self.name()));
                 }
             }
