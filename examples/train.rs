@@ -16,8 +16,10 @@
 )]
 
 use std::error::Error;
+use std::f64::consts::PI;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::grad_clipping::GradientClippingConfig;
@@ -26,6 +28,8 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
 use burn::tensor::{Int, Tensor, TensorData};
 use clap::Parser;
+use omni::model::device::{self, DeviceChoice};
+use omni::model::sampling::GenerationConfig;
 use omni::model::{Inputs, Model};
 use omni::ops::backend::{B, Device};
 use omni::registry::Registry;
@@ -39,6 +43,9 @@ use tokenizers::{TokenizerBuilder, TokenizerImpl};
 /// The token between texts: the first of the vocabulary.
 const END: &str = "<|endoftext|>";
 
+/// What is continued now and then, to see how far the training is.
+const PROMPT: &str = "\"My dear Watson,\" said";
+
 #[derive(Parser)]
 struct Options {
     /// The text to learn, as UTF-8.
@@ -46,13 +53,13 @@ struct Options {
     /// Where the model is written.
     directory: PathBuf,
     /// How many batches to learn from.
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 3500)]
     steps: u32,
     /// When to stop at the latest; the rate of learning has then fallen as far as after the last step.
     #[arg(long, default_value_t = f64::INFINITY)]
     minutes: f64,
     /// Windows of text in a batch.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 8)]
     batch: usize,
     /// Tokens in a window.
     #[arg(long, default_value_t = 128)]
@@ -63,63 +70,86 @@ struct Options {
     /// Steps between two looks at the text that is held out; the model is then saved, too.
     #[arg(long, default_value_t = 200)]
     every: u32,
+    /// Where the first weights come from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What computes: auto, cpu, cuda or wgpu.
+    #[arg(long, default_value_t = DeviceChoice::Cpu)]
+    device: DeviceChoice,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let text = fs::read_to_string(&options.text)?;
     fs::create_dir_all(&options.directory)?;
-    let tokenizer = train_tokenizer(&text, &options.directory)?;
-    let tokens =
-        tokenizer.encode(text.as_str(), false).map_err(|error| error.to_string())?.get_ids().to_vec();
+    let tokenizer = train_tokenizer(&text, &options)?;
+    let tokens = encode(&tokenizer, &text)?;
     let (seen, held_out) = tokens.split_at(tokens.len() / 20 * 19);
-    println!("{} tokens, {} of them held out", tokens.len(), held_out.len());
 
-    let config = config(tokenizer.get_vocab_size(true));
-    let device = Device::autodiff(Device::default());
-    let mut model = Model::init(Registry::embedded()?, "LlamaForCausalLM", config, device, 1)?;
-    let count: usize = model.params().iter().map(|(_, param)| param.elements()).sum();
-    println!("{count} parameters");
+    let config = config(tokenizer.get_vocab_size(true), options.length);
+    let (device, report) = device::open(options.device)?;
+    let model = Model::init(
+        Registry::embedded()?,
+        "LlamaForCausalLM",
+        config,
+        Device::autodiff(device),
+        options.seed,
+    )?;
+    let parameters: usize = model.params().iter().map(|(_, param)| param.elements()).sum();
+    println!(
+        "{} tokens, {} of them held out; {parameters} parameters on {}",
+        tokens.len(),
+        held_out.len(),
+        report.name
+    );
+    train(model, &tokenizer, seen, held_out, &options)
+}
 
+/// Learns from batch after batch, and now and then looks at the text that is held out and saves.
+fn train(
+    mut model: Model,
+    tokenizer: &Bpe,
+    seen: &[u32],
+    held_out: &[u32],
+    options: &Options,
+) -> Result<(), Box<dyn Error>> {
     let mut optimizer = AdamWConfig::new()
         .with_beta_2(0.95)
         .with_weight_decay(0.1)
         .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
         .init::<B, Model>();
     let start = Instant::now();
-    let (mut sum, mut step) = (0.0, 0_u32);
-    loop {
-        let done = (f64::from(step) / f64::from(options.steps))
-            .max(start.elapsed().as_secs_f64() / 60.0 / options.minutes);
-        if done >= 1.0 || step.is_multiple_of(options.every) {
+    let mut losses = Vec::new();
+    for step in 0_u32.. {
+        let seconds = start.elapsed().as_secs_f64();
+        let done = (f64::from(step) / f64::from(options.steps)).max(seconds / 60.0 / options.minutes);
+        if done >= 1.0 || (step > 0 && step.is_multiple_of(options.every)) {
             let valid = model.valid();
-            let loss = held_out_loss(&valid, held_out, &options)?;
-            let speed =
-                f64::from(step) * (options.batch * options.length) as f64 / start.elapsed().as_secs_f64();
-            let mean = sum / f64::from(options.every);
-            println!("step {step:5}  loss {mean:.3}  held out {loss:.3}  {speed:.0} tokens/s");
-            println!("    {:?}", sample(&valid, &tokenizer, "\"My dear Watson,\" said", 40)?);
+            let unseen = held_out_loss(&valid, held_out, options)?;
+            let mean = losses.iter().sum::<f32>() / losses.len() as f32;
+            let speed = f64::from(step) * (options.batch * options.length) as f64 / seconds;
+            println!("step {step:5}  loss {mean:.3}  held out {unseen:.3}  {speed:.0} tokens/s");
+            println!("    {:?}", sample(&valid, tokenizer, PROMPT)?);
             let half = SaveOptions { dtype: Some(StoredDtype::F16), ..SaveOptions::default() };
             valid.save_with(&options.directory, half)?;
-            sum = 0.0;
+            losses.clear();
         }
         if done >= 1.0 {
-            return Ok(());
+            break;
         }
-        let batch = windows(seen, step as usize * options.batch, &options);
-        let loss = loss(&model, &batch)?;
-        sum += f64::from(loss.clone().into_scalar());
+        let loss = loss(&model, &windows(seen, step as usize * options.batch, options))?;
+        losses.push(loss.clone().into_scalar());
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(rate(step, done, options.rate), model, gradients);
-        step += 1;
     }
+    Ok(())
 }
 
 /// A rate that rises over the first hundred steps and then falls to a tenth along half a cosine.
 fn rate(step: u32, done: f64, highest: f64) -> f64 {
-    let warm = f64::from(step + 1) / 100.0;
-    let fallen = 0.1 + 0.45 * (1.0 + (std::f64::consts::PI * done).cos());
-    highest * warm.min(fallen)
+    let risen = f64::from(step + 1) / 100.0;
+    let fallen = 0.1 + 0.45 * (1.0 + (PI * done).cos());
+    highest * risen.min(fallen)
 }
 
 /// The windows of a batch: `first` and those after it, in an order that spreads them over the text.
@@ -159,24 +189,23 @@ fn held_out_loss(model: &Model, tokens: &[u32], options: &Options) -> Result<f32
 }
 
 /// The likeliest continuation of a prompt.
-fn sample(model: &Model, tokenizer: &Bpe, prompt: &str, count: usize) -> Result<String, Box<dyn Error>> {
-    let mut ids = tokenizer.encode(prompt, false).map_err(|error| error.to_string())?.get_ids().to_vec();
-    let mut session = model.session(&Inputs::new(), ids.len() + count)?;
-    let mut fed = 0;
-    for _ in 0..count {
-        let logits = session.feed(&[ids[fed..].to_vec()], None)?.remove(0);
-        fed = ids.len();
-        let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
-        ids.push(u32::try_from(best.unwrap_or_default())?);
-    }
-    Ok(tokenizer.decode(&ids, true).map_err(|error| error.to_string())?)
+fn sample(model: &Model, tokenizer: &Bpe, prompt: &str) -> Result<String, Box<dyn Error>> {
+    let mut greedy = GenerationConfig::default();
+    greedy.max_new_tokens = Some(40);
+    let generated = model.generate(&encode(tokenizer, prompt)?, &greedy, 0, |_| ControlFlow::Continue(()))?;
+    let text = tokenizer.decode(&generated.tokens, true).map_err(|error| error.to_string())?;
+    Ok(format!("{prompt}{text}"))
+}
+
+fn encode(tokenizer: &Bpe, text: &str) -> Result<Vec<u32>, Box<dyn Error>> {
+    Ok(tokenizer.encode(text, false).map_err(|error| error.to_string())?.get_ids().to_vec())
 }
 
 /// A tokenizer over bytes, as GPT-2's.
 type Bpe = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// Learns the pairs that occur most often, and writes everything that tells how to make text from tokens.
-fn train_tokenizer(text: &str, directory: &Path) -> Result<Bpe, Box<dyn Error>> {
+fn train_tokenizer(text: &str, options: &Options) -> Result<Bpe, Box<dyn Error>> {
     let bytes = ByteLevel::new(false, true, true);
     let mut tokenizer: Bpe = TokenizerBuilder::new()
         .with_model(BPE::default())
@@ -194,32 +223,33 @@ fn train_tokenizer(text: &str, directory: &Path) -> Result<Bpe, Box<dyn Error>> 
         .show_progress(false)
         .build();
     tokenizer.train(&mut trainer, text.lines()).map_err(|error| error.to_string())?;
-    tokenizer.save(directory.join("tokenizer.json"), false).map_err(|error| error.to_string())?;
-    let write =
-        |name: &str, value: serde_json::Value| fs::write(directory.join(name), format!("{value:#}\n"));
+    let path = options.directory.join("tokenizer.json");
+    tokenizer.save(path, false).map_err(|error| error.to_string())?;
+    let write = |name, value| fs::write(options.directory.join(name), format!("{value:#}\n"));
     write(
         "tokenizer_config.json",
         json!({
             "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": END, "eos_token": END,
-            "clean_up_tokenization_spaces": false, "model_max_length": 256,
+            "clean_up_tokenization_spaces": false, "model_max_length": options.length,
         }),
     )?;
     write(
         "generation_config.json",
         json!({
-            "bos_token_id": 0, "eos_token_id": 0, "do_sample": true, "temperature": 0.8, "top_p": 0.95,
+            "bos_token_id": 0, "eos_token_id": 0, "do_sample": true, "temperature": 0.7, "top_p": 0.9,
+            "max_new_tokens": options.length * 3 / 4,
         }),
     )?;
     Ok(tokenizer)
 }
 
-/// The config of the model: about a million parameters.
-fn config(vocabulary: usize) -> serde_json::Value {
+/// The config of a model of about a million parameters.
+fn config(vocabulary: usize, length: usize) -> serde_json::Value {
     json!({
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "dtype": "float16",
         "vocab_size": vocabulary, "hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32, "hidden_act": "silu",
-        "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+        "max_position_embeddings": length, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
         "tie_word_embeddings": true, "bos_token_id": 0, "eos_token_id": 0,
     })
 }
