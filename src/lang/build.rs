@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::ast::{Expr, ExprKind, TextRange};
 use super::builtins::wrong_arguments;
 use super::config::Config;
-use super::instance::{Blueprint, Instance, Parsed, join};
+use super::instance::{Blueprint, Instance, Parsed, blame, join};
 use super::tracer::{Mode, Scope, Tracer};
 use super::value::{Eval, Value};
 use crate::diag::Problem;
@@ -21,7 +21,13 @@ const MAX_ELEMENTS: u64 = 1 << 46;
 impl Tracer<'_> {
     /// Gives a layer its place: evaluates its constants, parameters and layers.
     pub(super) fn realize(&mut self, blueprint: &Blueprint, path: &str) -> Eval<Rc<Instance>> {
-        self.deeper(&blueprint.span, |tracer| tracer.build(blueprint, path))
+        let built = self.deeper(&blueprint.span, |tracer| tracer.build(blueprint, path));
+        let is_kind = blueprint.module.is_kind() && !path.is_empty();
+        built.map_err(
+            |problem| {
+                if is_kind { blame(problem, &blueprint.span, &blueprint.span) } else { problem }
+            },
+        )
     }
 
     fn build(&mut self, blueprint: &Blueprint, path: &str) -> Eval<Rc<Instance>> {
@@ -35,6 +41,7 @@ impl Tracer<'_> {
             module: Rc::clone(&module),
             config: Rc::clone(&blueprint.config),
             replacements: Rc::new(replacements),
+            span: blueprint.span.clone(),
             values: RefCell::new(blueprint.arguments.iter().cloned().collect()),
         });
         for (name, parsed) in &module.lets {

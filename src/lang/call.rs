@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::ast::{Expr, ExprKind, TextRange};
 use super::builtins::{self, wrong_arguments};
-use super::instance::{Blueprint, Instance, Parameter};
+use super::instance::{Blueprint, Instance, Parameter, blame};
 use super::tracer::{Mode, Scope, Tracer};
 use super::value::{Eval, Value};
 use crate::diag::{Problem, did_you_mean};
@@ -363,7 +363,10 @@ impl Tracer<'_> {
         if let (Some(slot), "forward", false) = (given, name, layer.path.is_empty()) {
             self.block().taps.push((format!("{}:input", layer.path), slot));
         }
-        let value = self.deeper(&scope.span(range), |tracer| tracer.run(layer, method, arguments))?;
+        let value = self.deeper(&scope.span(range), |tracer| tracer.run(layer, method, arguments));
+        let value = value.map_err(|problem| {
+            if layer.module.is_kind() { blame(problem, &scope.span(range), &layer.span) } else { problem }
+        })?;
         self.tap(&layer.path, name, &value);
         Ok(value)
     }

@@ -9,7 +9,7 @@ use super::ast::{Expr, Param, Stmt};
 use super::config::Config;
 use super::parse;
 use super::value::{Eval, Value};
-use crate::diag::Span;
+use crate::diag::{Problem, Span};
 use crate::registry::{Code, Entries, Module, Name};
 
 /// An expression with the code it was parsed from.
@@ -32,6 +32,21 @@ pub(super) struct ParsedMethod {
     pub(super) inputs: Vec<Parameter>,
     pub(super) body: Vec<Stmt>,
     pub(super) code: Code,
+}
+
+impl ParsedModule {
+    /// Whether it is a kind of layer: all it knows comes from its arguments, so a fault in it is its user's.
+    pub(super) fn is_kind(&self) -> bool {
+        self.layers.is_empty() && !self.args.is_empty()
+    }
+}
+
+/// Blames a fault met inside a kind of layer on the place where it is used.
+pub(super) fn blame(problem: Problem, at: &Span, declared: &Span) -> Problem {
+    let Some(inner) = problem.span.clone() else { return problem };
+    let problem = Problem { span: Some(at.clone()), ..problem };
+    let problem = if declared == at { problem } else { problem.related(declared.clone(), "declared here") };
+    problem.related(inner, "met here")
 }
 
 /// Named expressions in the order written.
@@ -118,6 +133,8 @@ pub(super) struct Instance {
     pub(super) module: Rc<ParsedModule>,
     pub(super) config: Rc<Config>,
     pub(super) replacements: Replacements,
+    /// Where its constructor was called.
+    pub(super) span: Span,
     /// Arguments, constants, layers and parameters, by name.
     pub(super) values: RefCell<BTreeMap<Arc<str>, Value>>,
 }

@@ -16,7 +16,7 @@ sample   = { vocab_size = 8, size = 4, wide = 6 }
     good: r#"[config.toy]
 required = ["vocab_size", "size", "wide"]
 defaults = { use_bias = true }
-sample   = { vocab_size = 8, size = 4, wide = 6 }
+sample   = { vocab_size = 8, size = 4, wide = 10 }
 "#,
     check: found_elsewhere,
 };

@@ -16,6 +16,7 @@ config = "toy"
 category = "transformers"
 task = "embed"
 config = "toy"
+aliases = ["ToyModel"]
 "#,
     check: found_elsewhere,
 };

@@ -10,7 +10,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
     what: "A config table with required fields and no `sample`.",
     why: "Nothing about the architectures that use it is proved.",
     bad: "[config.toy]\nrequired = [\"vocab_size\", \"size\", \"wide\"]\ndefaults = { use_bias = true }\n",
-    good: "[config.toy]\nrequired = [\"vocab_size\", \"size\", \"wide\"]\ndefaults = { use_bias = true }\nsample   = { vocab_size = 8, size = 4, wide = 6 }\n",
+    good: "[config.toy]\nrequired = [\"vocab_size\", \"size\", \"wide\"]\ndefaults = { use_bias = true }\nsample   = { vocab_size = 8, size = 4, wide = 10 }\n",
     check,
 };
 

@@ -11,7 +11,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
     what: "A definition, a rule, a condition or a list of names that uses a category which is not declared.",
     why: "Callers tell models apart by category; one that nobody declared is never asked for.",
     bad: "[architectures.Toy]\ncategory = \"transformer\"\ntask = \"embed\"\nconfig = \"toy\"\n",
-    good: "[architectures.Toy]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toy\"\n",
+    good: "[architectures.Toy]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toy\"\naliases = [\"ToyModel\"]\n",
     check,
 };
 

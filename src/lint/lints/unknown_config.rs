@@ -10,7 +10,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
     what: "A config table that an architecture, a part or an `extends` names and nobody declares.",
     why: "Without it, no field of the config is known.",
     bad: "[architectures.Toy]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toi\"\n",
-    good: "[architectures.Toy]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toy\"\n",
+    good: "[architectures.Toy]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toy\"\naliases = [\"ToyModel\"]\n",
     check,
 };
 

@@ -10,13 +10,13 @@ pub(in crate::lint) static LINT: Lint = Lint {
     why: "Tracing stops there.",
     bad: r#"[modules.ToyBlock]
 inputs      = ["x"]
-layers.up   = "Linear(size, config["wied"])"
+layers.up   = "Linear(size, config.wied)"
 layers.down = "Linear(wide, size)"
 forward     = 'return down(up(x))'
 "#,
     good: r#"[modules.ToyBlock]
 inputs      = ["x"]
-layers.up   = "Linear(size, config["wide"])"
+layers.up   = "Linear(size, config.wide)"
 layers.down = "Linear(wide, size)"
 forward     = 'return down(up(x))'
 "#,

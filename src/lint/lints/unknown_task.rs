@@ -9,7 +9,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
     what: "A definition whose task has no contract.",
     why: "Drivers know tasks, never models: nothing could run it.",
     bad: "[architectures.Toy]\ncategory = \"transformers\"\ntask = \"embet\"\nconfig = \"toy\"\n",
-    good: "[architectures.Toy]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toy\"\n",
+    good: "[architectures.Toy]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toy\"\naliases = [\"ToyModel\"]\n",
     check,
 };
 

@@ -15,7 +15,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
     what: "A field of a config table that no code of the registry reads.",
     why: "A value that a config sets and nobody reads is where silent numeric errors hide.",
     bad: "[config.toy]\nrequired = [\"vocab_size\", \"size\", \"wide\"]\ndefaults = { use_bias = true, toy_dropout_scale = 2.0 }\nsample   = { vocab_size = 8, size = 4, wide = 6 }\n",
-    good: "[config.toy]\nrequired = [\"vocab_size\", \"size\", \"wide\"]\ndefaults = { use_bias = true }\nsample   = { vocab_size = 8, size = 4, wide = 6 }\n",
+    good: "[config.toy]\nrequired = [\"vocab_size\", \"size\", \"wide\"]\ndefaults = { use_bias = true }\nsample   = { vocab_size = 8, size = 4, wide = 10 }\n",
     check,
 };
 

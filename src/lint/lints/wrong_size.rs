@@ -10,7 +10,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
     why: "It cannot exist.",
     bad: r#"[modules.ToyBlock]
 inputs      = ["x"]
-layers.up   = "Linear(size, wide / 2)"
+layers.up   = "Linear(size, wide - 6)"
 layers.down = "Linear(wide, size)"
 forward     = 'return down(up(x))'
 "#,

@@ -1,0 +1,32 @@
+//! The examples on the lints' pages, executed: the bad one has the finding, the good one has none.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use omni::diag::Source;
+use omni::lint::{self, EXAMPLE_BASE, Findings, Input, Options};
+use omni::registry::Registry;
+
+fn check(name: &str, text: &str) -> Findings {
+    let mut base: Vec<Arc<Source>> = Registry::shipped().expect("the shipped registry loads").sources.clone();
+    base.push(Source::new("toy.toml", EXAMPLE_BASE));
+    lint::check(&Input { base, files: vec![Source::new(name, text)] }, &Options::default())
+}
+
+#[test]
+fn the_bad_example_of_every_page_has_its_finding_and_the_good_one_has_none() {
+    let mut wrong = String::new();
+    for lint in lint::all().iter().filter(|lint| !lint.bad.is_empty()) {
+        let codes = |text: &str| -> Vec<String> {
+            check("example.toml", text).problems.iter().map(|p| format!("{}: {p}", p.code)).collect()
+        };
+        let (bad, good) = (codes(lint.bad), codes(lint.good));
+        if !bad.iter().any(|found| found.starts_with(&format!("{}:", lint.name))) {
+            let _ = writeln!(wrong, "{}: not found in the bad example, but {bad:?}", lint.name);
+        }
+        if !good.is_empty() {
+            let _ = writeln!(wrong, "{}: found in the good example: {good:?}", lint.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
