@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Context;
 use super::code::{Piece, Role, View};
-use crate::diag::{Problems, did_you_mean};
+use crate::diag::{Problem, did_you_mean};
 use crate::lang::ast::ExprKind;
 use crate::lang::{SYMBOLS, functions};
 use crate::ops;
@@ -53,15 +53,15 @@ fn fields<'a>(context: &'a Context<'_>, module: &str) -> Option<BTreeSet<&'a str
     Some(fields)
 }
 
-/// Adds a problem for every name in a piece of code that means nothing.
+/// A problem for every name in a piece of code that means nothing there.
 pub(super) fn unknown_names(
     context: &Context<'_>,
     view: &View,
     names: &Names<'_>,
     piece: &Piece,
-    problems: &mut Problems,
-) {
-    let Some(fields) = &names.fields else { return };
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let Some(fields) = &names.fields else { return problems };
     let bound = piece.bound();
     let bound: BTreeSet<&str> = bound.iter().map(|(name, _)| &**name).collect();
     let body = piece.role == Role::Body;
@@ -95,11 +95,12 @@ pub(super) fn unknown_names(
             _ => {}
         }
         let message = format!("`{name}` is not a name in scope");
-        let problem = crate::diag::Problem::error("unknown-name", piece.span(&expr.range), message);
+        let problem = Problem::error("unknown-name", piece.span(&expr.range), message);
         problems.push(
             problem.label(format!("in {}", view.module.name.text)).maybe_help(did_you_mean(name, near)),
         );
     });
+    problems
 }
 
 /// Every name that a piece of code mentions: as a name, an attribute, a keyword or inside a text.

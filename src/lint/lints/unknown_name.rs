@@ -1,6 +1,9 @@
 //! A name that means nothing.
 
-use crate::diag::{Level, Problems};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::diag::{Level, Problem, Problems, Span};
 use crate::lint::scope::{Names, unknown_names};
 use crate::lint::{Context, Lint, calls};
 
@@ -14,7 +17,14 @@ pub(in crate::lint) static LINT: Lint = Lint {
     check,
 };
 
+/// Where something stands: its file, and the bytes in it.
+type Place = (usize, usize, usize);
+
 fn check(context: &Context<'_>, problems: &mut Problems) {
+    // Code that several modules share is right if what it reads means something in one of them; tracing sees to the
+    // others, since they may never read it.
+    let mut shared_by: BTreeMap<Place, usize> = BTreeMap::new();
+    let mut unknown: BTreeMap<Place, (usize, Place, Problem)> = BTreeMap::new();
     for (name, view) in &context.views {
         // What is only inherited from is checked where it is inherited.
         let abstract_module = !context.reach.is_built(name)
@@ -24,8 +34,19 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         }
         let names = Names::of(context, view);
         for piece in view.all().filter(|piece| context.is_checked(&piece.code.span)) {
-            unknown_names(context, view, &names, piece, problems);
+            let at = place(&piece.code.span);
+            *shared_by.entry(at).or_default() += 1;
+            for problem in unknown_names(context, view, &names, piece) {
+                let Some(span) = &problem.span else { continue };
+                unknown.entry(place(span)).or_insert((0, at, problem)).0 += 1;
+            }
             calls::check(context, view, &names, piece, problems);
         }
     }
+    let everywhere = unknown.into_values().filter(|(count, piece, _)| shared_by.get(piece) == Some(count));
+    problems.extend(everywhere.map(|(_, _, problem)| problem));
+}
+
+fn place(span: &Span) -> Place {
+    (Arc::as_ptr(&span.source).addr(), span.range.start, span.range.end)
 }

@@ -27,7 +27,8 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         let used = mentioned_in_family(context, name);
         let lets = module.lets.iter().map(|(entry, _)| ("constant", entry));
         for (what, entry) in lets.chain(args.map(|arg| ("argument", &arg.name))) {
-            if !used.contains(entry.text.as_str()) {
+            let asked = what == "argument" && is_asked_of(context, name, &entry.text);
+            if !used.contains(entry.text.as_str()) && !asked {
                 let message = format!("no code reads the {what} `{}` of `{name}`", entry.text);
                 let help = if what == "constant" { "remove this entry" } else { "remove it, here and where it is given" };
                 problems.push(LINT.at(&entry.span, message).help(help));
@@ -36,25 +37,36 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     }
 }
 
+/// Whether the module, or one that extends it, stands for another whose callers give it that argument.
+fn is_asked_of(context: &Context<'_>, name: &str, argument: &str) -> bool {
+    let replaced = context.registry.modules.values().flat_map(|module| &module.replace);
+    let takes = |from: &str| {
+        context.views.get(from).is_some_and(|view| view.args.iter().any(|arg| arg.name.text == argument))
+    };
+    replaced.filter(|(_, to)| is_relative(context, &to.text, name)).any(|(from, _)| takes(&from.text))
+}
+
+/// Whether a module is another one or extends it, directly or not.
+fn is_relative(context: &Context<'_>, module: &str, of: &str) -> bool {
+    let mut at = Some(module);
+    // A cycle ends the walk after as many steps as there are modules.
+    for _ in 0..=context.views.len() {
+        match at {
+            Some(at) if at == of => return true,
+            Some(here) => {
+                at = context.registry.modules.get(here).and_then(|module| Some(module.extends.as_ref()?.text.as_str()));
+            }
+            None => return false,
+        }
+    }
+    false
+}
+
 /// The names that the code of a module mentions, or of those that extend it.
 pub(in crate::lint) fn mentioned_in_family(context: &Context<'_>, name: &str) -> BTreeSet<Arc<str>> {
     let mut found = BTreeSet::new();
-    for view in context.views.values() {
-        let mut at = Some(view.module.name.text.as_str());
-        let mut steps = 0;
-        let family = loop {
-            match at {
-                Some(at) if at == name => break true,
-                Some(here) if steps <= context.views.len() => {
-                    at = context.registry.modules.get(here).and_then(|module| Some(module.extends.as_ref()?.text.as_str()));
-                    steps += 1;
-                }
-                _ => break false,
-            }
-        };
-        if family {
-            view.all().for_each(|piece| mentions(piece, &mut found));
-        }
+    for view in context.views.values().filter(|view| is_relative(context, &view.module.name.text, name)) {
+        view.all().for_each(|piece| mentions(piece, &mut found));
     }
     found
 }
