@@ -90,13 +90,18 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Resu
 
 /// Reads one file into the registry, over what is there already.
 pub(super) fn merge(registry: &mut Registry, source: &Arc<Source>) -> Problems {
-    let mut reader = Reader { source, problems: Problems::new() };
-    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    registry.sources.push(Arc::clone(source));
+    merge_part(registry, source, 0..source.text.len())
+}
+
+/// Reads some sections of a file into the registry, over what is there already.
+pub(super) fn merge_part(registry: &mut Registry, source: &Arc<Source>, part: Range<usize>) -> Problems {
+    let mut reader = Reader { source, offset: part.start, problems: Problems::new() };
+    let (table, errors) = DeTable::parse_recoverable(&source.text[part]);
     for error in errors {
-        let span = Span::new(source, error.span().unwrap_or(0..0));
+        let span = reader.span(error.span().unwrap_or(0..0));
         reader.problems.push(Problem::error("toml-syntax", span, error.message().to_owned()));
     }
-    registry.sources.push(Arc::clone(source));
     for (key, value) in table.into_inner() {
         let (name, at) = (key.get_ref().to_string(), key.span());
         if LISTS.contains(&name.as_str()) {
@@ -104,28 +109,22 @@ pub(super) fn merge(registry: &mut Registry, source: &Arc<Source>) -> Problems {
             continue;
         }
         if !TABLES.contains(&name.as_str()) {
-            let problem = Problem::error(
-                "unknown-key",
-                Span::new(source, at),
-                format!("`{name}` is not a registry table"),
-            );
+            let message = format!("`{name}` is not a registry table");
+            let problem = Problem::error("unknown-key", reader.span(at), message);
             let help = did_you_mean(&name, TABLES.iter().chain(LISTS).copied());
             reader.problems.push(problem.help(
                 help.unwrap_or_else(|| format!("use one of: {}, {}", TABLES.join(", "), LISTS.join(", "))),
             ));
             continue;
         }
-        let DeValue::Table(entries) = value.get_ref().clone() else {
-            let problem = Problem::error(
-                "wrong-type",
-                Span::new(source, value.span()),
-                format!("`{name}` is no table"),
-            );
+        let span = reader.span(value.span());
+        let DeValue::Table(entries) = value.into_inner() else {
+            let problem = Problem::error("wrong-type", span, format!("`{name}` is no table"));
             reader.problems.push(problem.help(format!("write `[{name}.NAME]`")));
             continue;
         };
         for (entry, value) in entries {
-            let entry = Name { text: entry.get_ref().to_string(), span: Span::new(source, entry.span()) };
+            let entry = Name { text: entry.get_ref().to_string(), span: reader.span(entry.span()) };
             reader.entry(registry, &name, entry, value);
         }
     }
@@ -134,6 +133,8 @@ pub(super) fn merge(registry: &mut Registry, source: &Arc<Source>) -> Problems {
 
 pub(super) struct Reader<'a> {
     source: &'a Arc<Source>,
+    /// Where what is parsed begins in the source: the parser counts from there.
+    offset: usize,
     problems: Problems,
 }
 
@@ -275,8 +276,9 @@ impl Reader<'_> {
         self.problems.push(problem);
     }
 
+    /// The place of something at this range of what is parsed.
     pub(super) fn span(&self, range: Range<usize>) -> Span {
-        Span::new(self.source, range)
+        Span::new(self.source, range.start + self.offset..range.end + self.offset)
     }
 
     fn read<T: DeserializeOwned>(&mut self, value: Spanned<DeValue<'_>>) -> Option<T> {
@@ -284,7 +286,7 @@ impl Reader<'_> {
         match T::deserialize(ValueDeserializer::from(value)) {
             Ok(raw) => Some(raw),
             Err(error) => {
-                let span = Span::new(self.source, error.span().unwrap_or(whole));
+                let span = self.span(error.span().unwrap_or(whole));
                 let message = error.message().to_owned();
                 let code = if message.starts_with("unknown field") {
                     "unknown-key"
@@ -304,16 +306,17 @@ impl Reader<'_> {
     }
 
     pub(super) fn name(&self, text: &Text) -> Name {
-        Name { text: text.get().to_owned(), span: Span::new(self.source, self.content(text.span())) }
+        Name { text: text.get().to_owned(), span: self.content(text.span()) }
     }
 
     fn code(&self, text: &Text) -> Code {
-        Code { text: text.get().to_owned(), span: Span::new(self.source, self.content(text.span())) }
+        Code { text: text.get().to_owned(), span: self.content(text.span()) }
     }
 
-    /// The token's range without its quotes and without the newline that TOML drops after them.
-    fn content(&self, token: Range<usize>) -> Range<usize> {
-        let text = &self.source.text[token.clone()];
+    /// The place of a token without its quotes and without the newline that TOML drops after them.
+    fn content(&self, token: Range<usize>) -> Span {
+        let mut span = self.span(token);
+        let text = span.text();
         let quotes = if text.starts_with("'''") || text.starts_with("\"\"\"") {
             3
         } else {
@@ -325,8 +328,9 @@ impl Reader<'_> {
             3 if inner.starts_with('\n') => 1,
             _ => 0,
         };
-        let start = token.start + quotes + newline;
-        start..token.end.saturating_sub(quotes).max(start)
+        let start = span.range.start + quotes + newline;
+        span.range = start..span.range.end.saturating_sub(quotes).max(start);
+        span
     }
 
     /// The entries in the order in which they stand in the file.

@@ -10,14 +10,17 @@ mod load;
 pub mod raw;
 pub mod rules;
 pub mod rules_raw;
+mod shipped;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 
 pub use load::LoadError;
+pub use table::Table;
 
 /// A name with its place.
 #[derive(Debug, Clone)]
@@ -172,60 +175,36 @@ pub struct Registry {
     /// The files it was read from, in order.
     pub sources: Vec<Arc<Source>>,
     /// Architectures by class name.
-    pub architectures: BTreeMap<String, Architecture>,
+    pub architectures: Table<Architecture>,
     /// Config tables by model type.
-    pub configs: BTreeMap<String, ConfigTable>,
+    pub configs: Table<ConfigTable>,
     /// Modules by name, as written: see [`Registry::module`] for the resolved ones.
-    pub modules: BTreeMap<String, Module>,
+    pub modules: Table<Module>,
     /// Task contracts by name.
-    pub tasks: BTreeMap<String, Task>,
+    pub tasks: Table<Task>,
     /// The types of well-known root inputs.
-    pub inputs: BTreeMap<String, Code>,
+    pub inputs: Table<Code>,
     /// Mask inputs and the symbol whose axes each one covers.
-    pub masks: BTreeMap<String, String>,
+    pub masks: Table<String>,
     /// Names, categories, rules and repairs.
     pub rules: Arc<rules::Rules>,
 }
 
-include!(concat!(env!("OUT_DIR"), "/registry_files.rs"));
-
-/// The shipped files that hold nothing but names.
-const NAME_FILES: &str = "registry/names/";
-
-static EMBEDDED: LazyLock<(Registry, Problems)> = LazyLock::new(|| {
-    let (names, others): (Vec<_>, Vec<_>) = EMBEDDED_FILES
-        .iter()
-        .map(|(name, text)| Source::new(*name, *text))
-        .partition(|source| source.name.starts_with(NAME_FILES));
-    let (mut registry, problems) = Registry::from_files(others);
-    registry.sources.extend(names);
-    Arc::make_mut(&mut registry.rules).shipped_naming = Some(|| &SHIPPED_NAMES.0.rules.naming);
-    (registry, problems)
-});
-
-/// The shipped names: read when one is asked for.
-static SHIPPED_NAMES: LazyLock<(Registry, Problems)> = LazyLock::new(|| {
-    let names = EMBEDDED_FILES.iter().filter(|(name, _)| name.starts_with(NAME_FILES));
-    Registry::from_files(names.map(|(name, text)| Source::new(*name, *text)))
-});
-
 impl Registry {
-    /// The registry that omni ships with, shared.
+    /// The registry that omni ships with, shared. Its tables are parsed when they are first looked at.
     ///
     /// # Errors
-    /// As [`Registry::embedded`].
+    /// None: a test keeps the shipped files free of problems.
     pub fn shipped() -> Result<&'static Self, Problems> {
-        let (registry, problems) = &*EMBEDDED;
-        problems.clone().or_ok(registry)
+        Ok(&shipped::REGISTRY)
     }
 
-    /// The registry that omni ships with.
+    /// The registry that omni ships with, as a copy that can be merged into.
     ///
     /// # Errors
-    /// The problems of the shipped files, which a test keeps at none.
+    /// None, as [`Registry::shipped`].
     pub fn embedded() -> Result<Self, Problems> {
-        let (registry, problems) = &*EMBEDDED;
-        problems.clone().or_ok(registry.clone())
+        Self::shipped().cloned()
     }
 
     /// The shipped registry with every overlay merged over it, in order. A path is a file or a folder of files.
@@ -270,19 +249,19 @@ impl Registry {
     /// Merges another registry over this one, entry by entry.
     pub fn absorb(&mut self, other: Self) {
         self.sources.extend(other.sources);
-        self.architectures.extend(other.architectures);
-        self.configs.extend(other.configs);
-        self.modules.extend(other.modules);
-        self.tasks.extend(other.tasks);
-        self.inputs.extend(other.inputs);
-        self.masks.extend(other.masks);
+        self.architectures.absorb(other.architectures);
+        self.configs.absorb(other.configs);
+        self.modules.absorb(other.modules);
+        self.tasks.absorb(other.tasks);
+        self.inputs.absorb(other.inputs);
+        self.masks.absorb(other.masks);
         let theirs = Arc::unwrap_or_clone(other.rules);
         let ours = Arc::make_mut(&mut self.rules);
         ours.naming.known.extend(theirs.naming.known);
         ours.naming.model_types.extend(theirs.naming.model_types);
         ours.naming.aliases.extend(theirs.naming.aliases);
         ours.naming.argued.extend(theirs.naming.argued);
-        ours.shipped_naming = ours.shipped_naming.or(theirs.shipped_naming);
+        ours.shipped_names = ours.shipped_names.or(theirs.shipped_names);
         ours.categories.extend(theirs.categories);
         ours.rules.extend(theirs.rules);
         ours.traits.extend(theirs.traits);
@@ -391,18 +370,6 @@ mod tests {
 
     fn registry(text: &str) -> (Registry, Problems) {
         Registry::from_files([Source::new("test.toml", text)])
-    }
-
-    #[test]
-    fn the_shipped_files_have_no_problems() {
-        let (registry, problems) = &*EMBEDDED;
-        assert!(problems.is_empty(), "{problems}");
-        assert!(!registry.modules.is_empty());
-        let (names, problems) = &*SHIPPED_NAMES;
-        assert!(problems.is_empty(), "{problems}");
-        assert!(!names.rules.naming.known.is_empty());
-        let others = names.architectures.len() + names.modules.len() + names.rules.rules.len();
-        assert_eq!(others, 0, "files under {NAME_FILES} hold names alone");
     }
 
     #[test]

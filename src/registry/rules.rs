@@ -8,10 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use super::Name;
+use super::shipped::NameLists;
 use crate::diag::Span;
 
 /// A name that is known, with or without a definition.
@@ -217,7 +219,7 @@ pub(super) struct Naming {
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     pub(super) naming: Naming,
-    pub(super) shipped_naming: Option<fn() -> &'static Naming>,
+    pub(super) shipped_names: Option<&'static LazyLock<NameLists>>,
     /// Categories.
     pub categories: BTreeMap<String, Category>,
     /// Category rules by id.
@@ -236,59 +238,74 @@ impl Rules {
     /// A name that is known without a definition.
     #[must_use]
     pub fn known(&self, name: &str) -> Option<&Known> {
-        self.named(name, |naming| &naming.known)
+        self.named("known", name, |naming| &naming.known)
     }
 
     /// What a `model_type` means where a config names no architecture.
     #[must_use]
     pub fn model_type(&self, name: &str) -> Option<&ModelType> {
-        self.named(name, |naming| &naming.model_types)
+        self.named("model-types", name, |naming| &naming.model_types)
     }
 
     /// The alias of that name.
     #[must_use]
     pub fn alias(&self, name: &str) -> Option<&Alias> {
-        self.named(name, |naming| &naming.aliases)
+        self.named("aliases", name, |naming| &naming.aliases)
     }
 
     /// The argument for the category of a name, where one could argue.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<&str> {
-        self.named(name, |naming| &naming.argued).map(String::as_str)
+        self.named("argued", name, |naming| &naming.argued).map(String::as_str)
     }
 
     /// Every name that is known without a definition.
     #[must_use]
     pub fn all_known(&self) -> BTreeMap<&str, &Known> {
-        self.all(|naming| &naming.known)
+        self.all("known", |naming| &naming.known)
     }
 
     /// Every model type.
     #[must_use]
     pub fn all_model_types(&self) -> BTreeMap<&str, &ModelType> {
-        self.all(|naming| &naming.model_types)
+        self.all("model-types", |naming| &naming.model_types)
     }
 
     /// Every alias.
     #[must_use]
     pub fn all_aliases(&self) -> BTreeMap<&str, &Alias> {
-        self.all(|naming| &naming.aliases)
+        self.all("aliases", |naming| &naming.aliases)
     }
 
     /// Every name whose category is argued for, and the argument.
     #[must_use]
     pub fn all_arguments(&self) -> BTreeMap<&str, &String> {
-        self.all(|naming| &naming.argued)
+        self.all("argued", |naming| &naming.argued)
     }
 
-    fn named<T>(&self, name: &str, table: fn(&Naming) -> &BTreeMap<String, T>) -> Option<&T> {
-        table(&self.naming).get(name).or_else(|| table(self.shipped_naming?()).get(name))
+    fn named<T: 'static>(
+        &self,
+        table: &'static str,
+        name: &str,
+        of: fn(&Naming) -> &BTreeMap<String, T>,
+    ) -> Option<&T> {
+        of(&self.naming).get(name).or_else(|| {
+            let shipped = self.shipped_names?;
+            shipped.mentioning(table, name).find_map(|naming| of(naming).get(name))
+        })
     }
 
-    fn all<T>(&self, table: fn(&Naming) -> &BTreeMap<String, T>) -> BTreeMap<&str, &T> {
-        let shipped = self.shipped_naming.map(|naming| table(naming()));
-        let entries = shipped.into_iter().flatten().chain(table(&self.naming));
-        entries.map(|(name, entry)| (name.as_str(), entry)).collect()
+    fn all<T: 'static>(
+        &self,
+        table: &'static str,
+        of: fn(&Naming) -> &BTreeMap<String, T>,
+    ) -> BTreeMap<&str, &T> {
+        let mut all: BTreeMap<&str, &T> = BTreeMap::new();
+        for naming in self.shipped_names.into_iter().flat_map(|shipped| shipped.all(table)) {
+            all.extend(of(naming).iter().map(|(name, entry)| (name.as_str(), entry)));
+        }
+        all.extend(of(&self.naming).iter().map(|(name, entry)| (name.as_str(), entry)));
+        all
     }
 }
 
