@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A layer names only those to its left:
-//! `diag < facts < registry < matcher < ops < plan < lang < weights < tokenizer < model < lint < cli`.
+//! `diag < facts < registry < matcher < ops < plan < lang < weights < tokenizer < model < lint < lsp < cli`.
 //! burn tensors live only in `ops`, `weights` and `model`; disk is read only in `facts`, `registry`,
 //! `weights` and `tokenizer`; only `cli` prints. No model is named in this crate: models are data.
 
@@ -19,6 +19,7 @@ pub mod facts;
 pub mod info;
 pub mod lang;
 pub mod lint;
+pub mod lsp;
 pub mod matcher;
 pub mod model;
 pub mod ops;

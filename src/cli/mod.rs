@@ -11,6 +11,7 @@ mod explain_text;
 mod findings;
 mod info;
 mod list;
+mod lsp;
 mod output;
 mod plan;
 mod run;
@@ -61,6 +62,7 @@ enum Command {
     ExplainLint(explain_lint::ExplainLint),
     Info(info::Info),
     List(list::List),
+    Lsp(lsp::Lsp),
     Plan(plan::Plan),
     Run(run::Run),
     Scan(scan::Scan),
@@ -77,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Explain(command) => command.run(&cli.global),
         Command::Info(command) => command.run(&cli.global),
         Command::List(command) => command.run(&cli.global),
+        Command::Lsp(command) => command.run(),
         Command::Plan(command) => command.run(&cli.global),
         Command::Run(command) => command.run(&cli.global),
         Command::Scan(command) => command.run(&cli.global),

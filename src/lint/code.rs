@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::diag::{Problem, Problems, Span};
+use crate::diag::{Problem, Problems, Source, Span};
 use crate::lang::ast::{Clause, Expr, ExprKind, Stmt, StmtKind, Target, TextRange};
 use crate::lang::parse;
 use crate::registry::{Code, ConfigTable, Entries, Fallback, Module, Name};
@@ -14,14 +14,23 @@ use crate::registry::{Code, ConfigTable, Entries, Fallback, Module, Name};
 /// The part that a piece of code plays in its module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// The default of a parameter.
     Default,
+    /// A constant.
     Let,
+    /// What a layer is.
     Layer,
+    /// The shape of a parameter.
     Param,
+    /// The shape of a buffer.
     Buffer,
+    /// Whose tensors something shares.
     Tied,
+    /// How a checkpoint stores a parameter.
     Stored,
+    /// The type of a root input.
     Type,
+    /// The statements of a method.
     Body,
 }
 
@@ -84,10 +93,19 @@ pub struct View {
     pub pieces: Vec<Piece>,
 }
 
+/// A piece of code, parsed.
+#[derive(Debug)]
+struct Parse {
+    /// Its file, held so that no other file can take its place in memory.
+    source: Arc<Source>,
+    syntax: Arc<Syntax>,
+    problem: Option<Problem>,
+}
+
 /// Code parsed so far, by place.
 #[derive(Debug, Default)]
 pub(super) struct Parses {
-    known: HashMap<(usize, usize), Arc<Syntax>>,
+    known: HashMap<(usize, usize), Parse>,
     pub(super) problems: Problems,
 }
 
@@ -102,15 +120,20 @@ impl Parses {
 
     fn once(&mut self, code: &Code, parse: impl Fn(&Code) -> Result<Syntax, Problem>) -> Arc<Syntax> {
         let key = (Arc::as_ptr(&code.span.source).addr(), code.span.range.start);
-        if let Some(found) = self.known.get(&key) {
-            return Arc::clone(found);
-        }
-        let syntax = Arc::new(parse(code).unwrap_or_else(|problem| {
-            self.problems.push(problem);
-            Syntax::Broken
-        }));
-        self.known.insert(key, Arc::clone(&syntax));
-        syntax
+        let found = self.known.entry(key).or_insert_with(|| {
+            let (syntax, problem) = match parse(code) {
+                Ok(syntax) => (syntax, None),
+                Err(problem) => (Syntax::Broken, Some(problem)),
+            };
+            Parse { source: Arc::clone(&code.span.source), syntax: Arc::new(syntax), problem }
+        });
+        self.problems.extend(found.problem.clone());
+        Arc::clone(&found.syntax)
+    }
+
+    /// Keeps what stands in the files that `current` holds for.
+    pub(super) fn retain(&mut self, current: &dyn Fn(&Arc<Source>) -> bool) {
+        self.known.retain(|_, parse| current(&parse.source));
     }
 
     /// The derived fields of a config table.

@@ -5,15 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Input;
 use super::code::{Parses, View};
 use super::reach::Reach;
-use super::tracing::{self, Trace};
+use super::tracing::{self, Known, Trace};
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 use crate::registry::{Architecture, Name, Registry};
 
 /// One file and what it says on its own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct File {
     /// Its text.
     pub source: Arc<Source>,
@@ -38,19 +37,6 @@ pub struct Context<'a> {
     pub traces: Vec<Trace<'a>>,
 }
 
-/// Reads every file on its own.
-pub(super) fn read(input: &Input) -> (Vec<File>, Problems) {
-    let mut problems = Problems::new();
-    let base = input.base.iter().map(|source| (source, false));
-    let checked = input.files.iter().map(|source| (source, true));
-    let files = base.chain(checked).map(|(source, checked)| {
-        let (registry, found) = Registry::from_files([Arc::clone(source)]);
-        problems.extend(found);
-        File { source: Arc::clone(source), registry, checked }
-    });
-    (files.collect(), problems)
-}
-
 /// All files as one registry, later ones winning.
 pub(super) fn merge(files: &[File]) -> Registry {
     let mut merged = Registry::default();
@@ -62,13 +48,18 @@ pub(super) fn merge(files: &[File]) -> Registry {
 
 impl<'a> Context<'a> {
     /// Parses and traces everything, adding what is wrong on the way to `problems`.
-    pub(super) fn new(registry: &'a Registry, files: &'a [File], problems: &mut Problems) -> Self {
-        let mut parses = Parses::default();
+    pub(super) fn new(
+        registry: &'a Registry,
+        files: &'a [File],
+        parses: &mut Parses,
+        known: &mut Known,
+        problems: &mut Problems,
+    ) -> Self {
         let mut views = BTreeMap::new();
         for (name, module) in &registry.modules {
             match registry.module(name, &module.name.span) {
                 Ok(resolved) => {
-                    views.insert(name.as_str(), View::new(module, resolved, &mut parses));
+                    views.insert(name.as_str(), View::new(module, resolved, parses));
                 }
                 Err(problem) => problems.push(problem),
             }
@@ -82,10 +73,10 @@ impl<'a> Context<'a> {
         for code in registry.inputs.values() {
             parses.expression(code);
         }
-        problems.extend(parses.problems);
+        problems.extend(std::mem::take(&mut parses.problems));
         let reach = Reach::new(registry, &views);
         let mut context = Self { registry, files, views, reach, traces: Vec::new() };
-        context.traces = tracing::run(&context, problems);
+        context.traces = tracing::run(&context, known, problems);
         context
     }
 

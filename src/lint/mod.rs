@@ -8,7 +8,8 @@
 
 mod allow;
 mod calls;
-mod code;
+mod checker;
+pub mod code;
 mod conditions;
 mod context;
 pub mod fix;
@@ -23,7 +24,9 @@ use std::sync::Arc;
 use crate::diag::{Level, Problem, Problems, Source, Span};
 use crate::registry::Registry;
 
+pub use checker::{Checked, Checker};
 pub use context::Context;
+pub use reach::Reach;
 pub use tracing::Trace;
 
 /// A kind of finding, with its page.
@@ -120,26 +123,7 @@ impl Findings {
 /// Checks registry files.
 #[must_use]
 pub fn check(input: &Input, options: &Options) -> Findings {
-    let (files, mut problems) = context::read(input);
-    let registry = context::merge(&files);
-    let context = Context::new(&registry, &files, &mut problems);
-    for lint in all() {
-        (lint.check)(&context, &mut problems);
-    }
-    // A problem whose place is unknown is about what is checked; one in the base is not.
-    let checked = |problem: &Problem| {
-        problem
-            .span
-            .as_ref()
-            .is_none_or(|span| input.files.iter().any(|file| Arc::ptr_eq(file, &span.source)))
-    };
-    let mut kept = Problems::new();
-    kept.extend(problems.into_iter().filter(checked));
-    let kept = allow::apply(&input.files, kept);
-    let settled = kept.into_iter().filter_map(|problem| settle(problem, options));
-    let mut sorted = Problems::new();
-    sorted.extend(settled);
-    Findings { problems: sorted.sorted(), files: input.files.len(), architectures: context.traces.len() }
+    Checker::default().check(input, options).findings
 }
 
 /// Checks a registry that is only at hand as its shipped files.

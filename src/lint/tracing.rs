@@ -3,20 +3,39 @@
 //! What tracing reports is a finding; what it gives (tensors, programs) is there for the lints. Problems that tracing
 //! cannot place are placed at the config table or the architecture.
 
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use super::Context;
-use crate::diag::{Problem, Problems};
+use crate::diag::{Problem, Problems, Source};
 use crate::lang::Program;
+use crate::lang::ast::ExprKind;
 use crate::plan::{Param, Plan};
 use crate::registry::{Architecture, ConfigTable, Fallback, Registry};
 
-/// An architecture, traced.
+/// An architecture with what tracing gives.
 #[derive(Debug)]
 pub struct Trace<'a> {
     /// Which one.
     pub architecture: &'a Architecture,
+    traced: Arc<Traced>,
+}
+
+impl Deref for Trace<'_> {
+    type Target = Traced;
+
+    fn deref(&self) -> &Traced {
+        &self.traced
+    }
+}
+
+/// What tracing an architecture gives.
+#[derive(Debug)]
+pub struct Traced {
     /// The config it was traced with.
     pub config: Value,
     /// Its tensors.
@@ -38,22 +57,108 @@ pub struct TracedMethod {
     pub plan: Plan,
 }
 
-/// Traces all architectures that what is checked takes part in.
-pub(super) fn run<'a>(context: &Context<'a>, problems: &mut Problems) -> Vec<Trace<'a>> {
+/// Architectures that were traced without a problem, each with the files that took part.
+#[derive(Debug, Default)]
+pub(super) struct Known(BTreeMap<String, (Vec<Arc<Source>>, Arc<Traced>)>);
+
+impl Known {
+    /// Keeps what stands in the files that `current` holds for.
+    pub(super) fn retain(&mut self, current: &dyn Fn(&Arc<Source>) -> bool) {
+        self.0.retain(|_, (files, _)| files.iter().all(current));
+    }
+
+    fn find(&self, architecture: &str, files: &[Arc<Source>]) -> Option<Arc<Traced>> {
+        let (known, traced) = self.0.get(architecture)?;
+        let same = known.len() == files.len() && known.iter().zip(files).all(|(a, b)| Arc::ptr_eq(a, b));
+        same.then(|| Arc::clone(traced))
+    }
+}
+
+/// Traces all architectures that what is checked takes part in, those aside that are known.
+pub(super) fn run<'a>(context: &Context<'a>, known: &mut Known, problems: &mut Problems) -> Vec<Trace<'a>> {
     let registry = context.registry;
     let wanted: Vec<&Architecture> =
         registry.architectures.values().filter(|architecture| context.concerns(architecture)).collect();
-    let traced: Vec<(Option<Trace<'a>>, Vec<Problem>)> =
-        wanted.par_iter().map(|architecture| one(registry, architecture)).collect();
+    let traced: Vec<_> = (wanted.par_iter())
+        .map(|architecture| {
+            let files = files(context, architecture);
+            let found = files.as_ref().and_then(|files| known.find(&architecture.name.text, files));
+            let (traced, problems) = match found {
+                Some(found) => (Some(found), Vec::new()),
+                None => one(registry, architecture),
+            };
+            (*architecture, files, traced, problems)
+        })
+        .collect();
     let mut traces = Vec::new();
-    for (trace, found) in traced {
-        traces.extend(trace);
+    for (architecture, files, traced, found) in traced {
+        if let (Some(files), Some(traced), true) = (files, &traced, found.is_empty()) {
+            known.0.insert(architecture.name.text.clone(), (files, Arc::clone(traced)));
+        }
+        traces.extend(traced.map(|traced| Trace { architecture, traced }));
         problems.extend(found);
     }
     traces
 }
 
-fn one<'a>(registry: &'a Registry, architecture: &'a Architecture) -> (Option<Trace<'a>>, Vec<Problem>) {
+/// The files that take part in tracing an architecture; `None` if only tracing can tell.
+fn files(context: &Context<'_>, architecture: &Architecture) -> Option<Vec<Arc<Source>>> {
+    let registry = context.registry;
+    let mut places = vec![&architecture.name.span];
+    for name in context.reach.modules(&architecture.name.text) {
+        let view = context.views.get(name)?;
+        // What `auto` builds is written in a config.
+        let mut is_open = false;
+        view.pieces.iter().for_each(|piece| {
+            piece.each(&mut |expr| is_open |= expr.kind == ExprKind::Name(Arc::from("auto")));
+        });
+        if is_open {
+            return None;
+        }
+        let mut next = registry.modules.get(name);
+        while let Some(module) = next {
+            places.push(&module.name.span);
+            next = module.extends.as_ref().and_then(|parent| registry.modules.get(&parent.text));
+        }
+    }
+    places.extend(registry.inputs.values().map(|code| &code.span));
+    let mut tables: Vec<&str> = context.reach.tables(&architecture.name.text).collect();
+    // A part of the sample may name a table of its own.
+    let samples = tables.iter().filter_map(|name| registry.configs.get(*name)?.sample.as_ref());
+    let named: Vec<&str> = samples.flat_map(|sample| sample.values()).flat_map(model_types).collect();
+    let mut next = named;
+    while let Some(name) = next.pop() {
+        if tables.contains(&name) {
+            continue;
+        }
+        tables.push(name);
+        next.extend(
+            registry.configs.get(name).and_then(|table| table.extends.as_ref()).map(|name| &*name.text),
+        );
+    }
+    places.extend(tables.iter().filter_map(|name| Some(&registry.configs.get(*name)?.name.span)));
+    let mut files: Vec<Arc<Source>> = Vec::new();
+    for place in places {
+        if !files.iter().any(|file| Arc::ptr_eq(file, &place.source)) {
+            files.push(Arc::clone(&place.source));
+        }
+    }
+    Some(files)
+}
+
+/// Every model type that a value of a config names.
+fn model_types(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(entries) => {
+            let own = entries.get("model_type").and_then(Value::as_str);
+            own.into_iter().chain(entries.values().flat_map(model_types)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(model_types).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn one(registry: &Registry, architecture: &Architecture) -> (Option<Arc<Traced>>, Vec<Problem>) {
     let table = match architecture.config.as_ref().map(|name| registry.config(name)) {
         Some(Ok(table)) => Some(table),
         // Whoever checks the names reports it.
@@ -71,7 +176,7 @@ fn one<'a>(registry: &'a Registry, architecture: &'a Architecture) -> (Option<Tr
                 format!("traced with the sample of this config, for `{}`", architecture.name.text);
         }
     }
-    (trace, problems)
+    (trace.map(Arc::new), problems)
 }
 
 /// The config that an architecture is traced with; `None` if there is none and it needs one.
@@ -91,12 +196,12 @@ pub(super) fn sample(architecture: &Architecture, table: Option<&ConfigTable>) -
     Some(Value::Object(config))
 }
 
-fn trace<'a>(
-    registry: &'a Registry,
-    architecture: &'a Architecture,
+fn trace(
+    registry: &Registry,
+    architecture: &Architecture,
     config: Value,
     problems: &mut Vec<Problem>,
-) -> Option<Trace<'a>> {
+) -> Option<Traced> {
     let mut program = match Program::build(registry, architecture, &config, None) {
         Ok(program) => program,
         Err(problem) => {
@@ -126,5 +231,5 @@ fn trace<'a>(
         }
     }
     let params = program.params().to_vec();
-    Some(Trace { architecture, config, params, methods, whole })
+    Some(Traced { config, params, methods, whole })
 }

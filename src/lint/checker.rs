@@ -1,0 +1,132 @@
+//! Checks the same files again and again, and remembers what cannot have changed.
+//!
+//! A file whose text is the same is not read again, a piece of code that stands where it stood is not parsed again, and
+//! an architecture none of whose files changed is not traced again. The findings are those of a first check.
+//! Absent on purpose: noticing that a file changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::code::{Parses, View};
+use super::context::{self, Context, File};
+use super::reach::Reach;
+use super::tracing::Known;
+use super::{Findings, Input, Options, all, allow, settle};
+use crate::diag::{Problem, Problems, Source};
+use crate::registry::Registry;
+
+/// What a checker remembers.
+#[derive(Debug, Default)]
+pub struct Checker {
+    files: BTreeMap<String, (File, Problems)>,
+    parses: Parses,
+    traces: Known,
+}
+
+/// What a check found, and what it looked at.
+#[derive(Debug)]
+pub struct Checked {
+    /// What is wrong.
+    pub findings: Findings,
+    /// All files merged.
+    pub registry: Registry,
+    /// Every module with all that it inherits, its code parsed; those whose ancestors do not exist are absent.
+    pub views: BTreeMap<String, View>,
+    /// What is built from what.
+    pub reach: Reach,
+}
+
+impl Checker {
+    /// Checks registry files.
+    #[must_use]
+    pub fn check(&mut self, input: &Input, options: &Options) -> Checked {
+        let mut problems = Problems::new();
+        let base = input.base.iter().map(|source| (source, false));
+        let files: Vec<File> = (base.chain(input.files.iter().map(|source| (source, true))))
+            .map(|(source, checked)| {
+                let (file, found) = self.read(source);
+                problems.extend(found);
+                File { checked, ..file }
+            })
+            .collect();
+        let registry = context::merge(&files);
+        let context = Context::new(&registry, &files, &mut self.parses, &mut self.traces, &mut problems);
+        for lint in all() {
+            (lint.check)(&context, &mut problems);
+        }
+        // A problem whose place is unknown is about what is checked; one in the base is not.
+        let about = |problem: &Problem| problem.span.as_ref().is_none_or(|span| context.is_checked(span));
+        let mut kept = Problems::new();
+        kept.extend(problems.into_iter().filter(about));
+        let checked: Vec<Arc<Source>> = context.checked().map(|file| Arc::clone(&file.source)).collect();
+        let kept = allow::apply(&checked, kept);
+        let mut sorted = Problems::new();
+        sorted.extend(kept.into_iter().filter_map(|problem| settle(problem, options)));
+        let findings =
+            Findings { problems: sorted.sorted(), files: checked.len(), architectures: context.traces.len() };
+        let Context { views, reach, .. } = context;
+        let views = views.into_iter().map(|(name, view)| (name.to_owned(), view)).collect();
+        self.forget(&files);
+        Checked { findings, registry, views, reach }
+    }
+
+    /// A file on its own: as it was read before, if its text is the same.
+    fn read(&mut self, source: &Arc<Source>) -> (File, Problems) {
+        if let Some((file, problems)) = self.files.get(&source.name)
+            && file.source.text == source.text
+        {
+            return (file.clone(), problems.clone());
+        }
+        let (registry, problems) = Registry::from_files([Arc::clone(source)]);
+        let file = File { source: Arc::clone(source), registry, checked: false };
+        self.files.insert(source.name.clone(), (file.clone(), problems.clone()));
+        (file, problems)
+    }
+
+    /// Lets go of what belongs to files that are gone or changed.
+    fn forget(&mut self, files: &[File]) {
+        let current: BTreeSet<usize> = files.iter().map(|file| Arc::as_ptr(&file.source).addr()).collect();
+        let is_current = |source: &Arc<Source>| current.contains(&Arc::as_ptr(source).addr());
+        self.files.retain(|_, (file, _)| is_current(&file.source));
+        self.parses.retain(&is_current);
+        self.traces.retain(&is_current);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lint::EXAMPLE_BASE;
+
+    fn found(checker: &mut Checker, files: &[Arc<Source>]) -> Vec<String> {
+        let base = Registry::shipped().expect("the shipped registry loads").sources.clone();
+        let input = Input { base, files: files.to_vec() };
+        let checked = checker.check(&input, &Options::default());
+        checked.findings.problems.iter().map(|problem| format!("{} {problem:?}", problem.code)).collect()
+    }
+
+    #[test]
+    fn a_second_check_finds_what_a_first_one_would() {
+        let toy = EXAMPLE_BASE.split("[modules.ToyBlock]").next().expect("the example has a block");
+        let toy = Source::new("toy.toml", toy);
+        let block = |text: &str| Source::new("block.toml", format!("[modules.ToyBlock]\n{text}"));
+        let good = "inputs = ['x']\nlayers.up = 'Linear(size, wide, bias=use_bias)'\n\
+                    layers.down = 'Linear(wide, size)'\nforward = 'return down(up(x))'\n";
+        let steps = [
+            good.to_owned(),
+            good.replace("up(x)", "up(x, x)"),
+            good.replace("Linear(size, wide", "Linear(wide, size"),
+            good.replace("up(x)", "up(x"),
+            good.replace("up(x)", "up(x"),
+            good.replace("Linear", "Lineal"),
+            good.to_owned(),
+        ];
+        let mut checker = Checker::default();
+        for text in steps {
+            let files = [Arc::clone(&toy), block(&text)];
+            let (again, first) = (found(&mut checker, &files), found(&mut Checker::default(), &files));
+            assert_eq!(again, first, "{text}");
+            assert_eq!(first.is_empty(), text == good, "{first:?}");
+        }
+    }
+}

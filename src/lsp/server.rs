@@ -1,0 +1,365 @@
+//! The loop: messages and finished checks in, answers and diagnostics out.
+//!
+//! Follows the protocol's life: `initialize`, work, `shutdown`, `exit`. A request that needs the newest check waits for
+//! it without holding up others. Absent on purpose: what the answers say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response};
+use lsp_types as lsp;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::documents::{Document, Documents};
+use super::project::Project;
+use super::worker::{self, Done, Job};
+use super::{diagnostics, position, transport};
+use crate::lint::Checked;
+
+/// How long the user must have stopped typing before a check starts.
+const PAUSE: Duration = Duration::from_millis(80);
+
+/// Something that happened.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The client wrote a message.
+    Message(Message),
+    /// The client wrote something else.
+    Malformed(String),
+    /// A check is done.
+    Done(Box<Done>),
+    /// The client is gone.
+    Closed,
+}
+
+/// Where in the protocol's life the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    New,
+    Running,
+    ShutDown,
+}
+
+/// What is known of a project.
+#[derive(Debug, Default)]
+struct State {
+    /// When it last changed, by the server's clock.
+    revision: u64,
+    /// Whether the worker has it.
+    is_busy: bool,
+    /// When the next check is due.
+    due: Option<Instant>,
+    /// What was checked last, and its revision.
+    checked: Option<(u64, Checked)>,
+    /// The files that have diagnostics.
+    published: BTreeSet<PathBuf>,
+}
+
+struct Server<W: Write> {
+    output: W,
+    life: Life,
+    documents: Documents,
+    projects: BTreeMap<Project, State>,
+    jobs: Sender<Job>,
+    /// Requests that wait for a check of their project.
+    waiting: Vec<(Project, Request)>,
+    watches: bool,
+    /// Counts changes.
+    clock: u64,
+}
+
+/// Serves one client until it says `exit` or is gone; gives whether it said `shutdown` before.
+///
+/// # Errors
+/// If `output` cannot be written to.
+pub fn serve(input: impl Read + Send + 'static, output: impl Write) -> io::Result<bool> {
+    let (sender, events) = channel();
+    let jobs = worker::start(sender.clone());
+    thread::spawn(move || read(input, &sender));
+    let server = Server {
+        output,
+        life: Life::New,
+        documents: Documents::default(),
+        projects: BTreeMap::new(),
+        jobs,
+        waiting: Vec::new(),
+        watches: false,
+        clock: 0,
+    };
+    server.run(&events)
+}
+
+fn read(input: impl Read, events: &Sender<Event>) {
+    let mut input = BufReader::new(input);
+    loop {
+        let event = match transport::read(&mut input) {
+            Ok(Some(Ok(message))) => Event::Message(message),
+            Ok(Some(Err(fault))) => Event::Malformed(fault),
+            Ok(None) | Err(_) => Event::Closed,
+        };
+        let ends = matches!(event, Event::Closed);
+        if events.send(event).is_err() || ends {
+            return;
+        }
+    }
+}
+
+impl<W: Write> Server<W> {
+    fn run(mut self, events: &Receiver<Event>) -> io::Result<bool> {
+        loop {
+            let due = self.projects.values().filter_map(|state| state.due).min();
+            let event = match due {
+                Some(due) => events.recv_timeout(due.saturating_duration_since(Instant::now())),
+                None => events.recv().map_err(RecvTimeoutError::from),
+            };
+            match event {
+                Ok(Event::Message(Message::Request(request))) => self.request(request)?,
+                Ok(Event::Message(Message::Notification(notification))) => {
+                    if notification.method == "exit" {
+                        return Ok(self.life == Life::ShutDown);
+                    }
+                    self.notification(notification)?;
+                }
+                Ok(Event::Message(Message::Response(_))) => {}
+                Ok(Event::Malformed(fault)) => self.malformed(&fault)?,
+                Ok(Event::Done(done)) => self.done(*done)?,
+                Ok(Event::Closed) | Err(RecvTimeoutError::Disconnected) => {
+                    return Ok(self.life == Life::ShutDown);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.ask();
+        }
+    }
+
+    fn send(&mut self, message: impl Into<Message>) -> io::Result<()> {
+        message.into().write(&mut self.output)
+    }
+
+    fn refuse(&mut self, id: RequestId, code: ErrorCode, message: impl Into<String>) -> io::Result<()> {
+        self.send(Response::new_err(id, code as i32, message.into()))
+    }
+
+    /// Answers what is no message: nobody knows which request it was meant to be.
+    fn malformed(&mut self, fault: &str) -> io::Result<()> {
+        let error = json!({ "code": ErrorCode::ParseError as i32, "message": fault });
+        let text = json!({ "jsonrpc": "2.0", "id": null, "error": error }).to_string();
+        write!(self.output, "Content-Length: {}\r\n\r\n{text}", text.len())?;
+        self.output.flush()
+    }
+
+    fn request(&mut self, request: Request) -> io::Result<()> {
+        match (self.life, request.method.as_str()) {
+            (Life::New, "initialize") => self.initialize(request),
+            (Life::New, _) => {
+                self.refuse(request.id, ErrorCode::ServerNotInitialized, "say `initialize` first")
+            }
+            (Life::Running, "shutdown") => {
+                self.life = Life::ShutDown;
+                self.send(Response::new_ok(request.id, Value::Null))
+            }
+            (Life::Running, "initialize") => {
+                self.refuse(request.id, ErrorCode::InvalidRequest, "`initialize` was said before")
+            }
+            (Life::Running, _) => self.route(request),
+            (Life::ShutDown, _) => {
+                self.refuse(request.id, ErrorCode::InvalidRequest, "`shutdown` was said before: say `exit`")
+            }
+        }
+    }
+
+    fn initialize(&mut self, request: Request) -> io::Result<()> {
+        let watching = "/capabilities/workspace/didChangeWatchedFiles/dynamicRegistration";
+        self.watches = request.params.pointer(watching) == Some(&Value::Bool(true));
+        self.life = Life::Running;
+        let capabilities = json!({
+            "positionEncoding": "utf-16",
+            "textDocumentSync": { "openClose": true, "change": 2, "save": true },
+        });
+        let info = json!({ "name": "omni", "version": env!("CARGO_PKG_VERSION") });
+        self.send(Response::new_ok(request.id, json!({ "capabilities": capabilities, "serverInfo": info })))
+    }
+
+    /// Asks the client to say when files of a registry change on the disk.
+    fn watch(&mut self) -> io::Result<()> {
+        if !self.watches {
+            return Ok(());
+        }
+        let options = json!({ "watchers": [{ "globPattern": "**/*.toml" }] });
+        let wanted =
+            json!({ "id": "toml", "method": "workspace/didChangeWatchedFiles", "registerOptions": options });
+        let params = json!({ "registrations": [wanted] });
+        self.send(Request::new(
+            RequestId::from("watch".to_owned()),
+            "client/registerCapability".to_owned(),
+            params,
+        ))
+    }
+
+    fn notification(&mut self, notification: Notification) -> io::Result<()> {
+        if self.life != Life::Running {
+            return Ok(());
+        }
+        let Notification { method, params } = notification;
+        match method.as_str() {
+            "initialized" => self.watch()?,
+            "textDocument/didOpen" => {
+                if let Some(params) = parse::<lsp::DidOpenTextDocumentParams>(params)
+                    && let Some(path) = position::path(&params.text_document.uri)
+                {
+                    let lsp::TextDocumentItem { uri, version, text, .. } = params.text_document;
+                    self.documents.open(path.clone(), Document { uri, version, text });
+                    self.changed(&path, Duration::ZERO);
+                }
+            }
+            "textDocument/didChange" => {
+                if let Some(params) = parse::<lsp::DidChangeTextDocumentParams>(params)
+                    && let Some(path) = position::path(&params.text_document.uri)
+                    && self.documents.change(&path, params.text_document.version, params.content_changes)
+                {
+                    self.changed(&path, PAUSE);
+                }
+            }
+            "textDocument/didSave" => {
+                if let Some(params) = parse::<lsp::DidSaveTextDocumentParams>(params)
+                    && let Some(path) = position::path(&params.text_document.uri)
+                {
+                    self.changed(&path, Duration::ZERO);
+                }
+            }
+            "textDocument/didClose" => {
+                if let Some(params) = parse::<lsp::DidCloseTextDocumentParams>(params)
+                    && let Some(path) = position::path(&params.text_document.uri)
+                {
+                    self.close(&path)?;
+                }
+            }
+            "workspace/didChangeWatchedFiles" => {
+                self.clock += 1;
+                for state in self.projects.values_mut() {
+                    state.revision = self.clock;
+                    state.due = Some(Instant::now() + PAUSE);
+                }
+            }
+            "$/cancelRequest" => {
+                let id = params.get("id").cloned().and_then(parse::<RequestId>);
+                if let Some(at) =
+                    self.waiting.iter().position(|(_, request)| Some(&request.id) == id.as_ref())
+                {
+                    let (_, request) = self.waiting.remove(at);
+                    self.refuse(request.id, ErrorCode::RequestCanceled, "cancelled by the client")?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A document changed: its project is checked after a pause.
+    fn changed(&mut self, path: &Path, pause: Duration) {
+        if let Some(project) = self.project(path) {
+            self.clock += 1;
+            let state = self.projects.entry(project).or_default();
+            state.revision = self.clock;
+            state.due = Some(Instant::now() + pause);
+        }
+    }
+
+    fn project(&self, path: &Path) -> Option<Project> {
+        let document = self.documents.get(path)?;
+        Project::of(path, &document.text)
+    }
+
+    /// A closed document counts as it lies on the disk. A project without documents is forgotten.
+    fn close(&mut self, path: &Path) -> io::Result<()> {
+        let project = self.project(path);
+        self.changed(path, PAUSE);
+        self.documents.close(path);
+        let Some(project) = project else { return Ok(()) };
+        let is_open = |(path, document): (&Path, &Document)| {
+            Project::of(path, &document.text).as_ref() == Some(&project)
+        };
+        if self.documents.iter().any(is_open) {
+            return Ok(());
+        }
+        let published = self.projects.remove(&project).map(|state| state.published).unwrap_or_default();
+        published.iter().try_for_each(|path| self.publish(path, Vec::new()))
+    }
+
+    /// Gives the worker what is due, if it has done what it was given before.
+    fn ask(&mut self) {
+        let now = Instant::now();
+        for (project, state) in &mut self.projects {
+            if state.is_busy || state.due.is_none_or(|due| due > now) {
+                continue;
+            }
+            state.due = None;
+            state.is_busy = true;
+            let open = self.documents.iter().map(|(path, document)| (path.to_owned(), document.text.clone()));
+            let job = Job { project: project.clone(), revision: state.revision, open: open.collect() };
+            // Without a worker there is nothing to wait for.
+            let _ = self.jobs.send(job);
+        }
+    }
+
+    /// A check is done: shows what it found, and answers what waited for it.
+    fn done(&mut self, done: Done) -> io::Result<()> {
+        let Done { project, revision, checked } = done;
+        let Some(state) = self.projects.get_mut(&project) else { return Ok(()) };
+        state.is_busy = false;
+        let is_current = revision == state.revision;
+        let in_project = |(path, document): &(&Path, &Document)| {
+            Project::of(path, &document.text).as_ref() == Some(&project)
+        };
+        let first = self.documents.iter().find(in_project).map(|(path, _)| path);
+        let found = (checked.as_ref())
+            .map(|checked| diagnostics::by_file(&checked.findings.problems, &self.documents, first));
+        state.checked = checked.map(|checked| (revision, checked));
+        // Places of an older text would be wrong in the newer one; the next check is under way.
+        if let Some(found) = found.filter(|_| is_current) {
+            let now: BTreeSet<PathBuf> = found.keys().cloned().collect();
+            let before = std::mem::replace(&mut state.published, now);
+            for path in before.iter().filter(|path| !found.contains_key(*path)) {
+                self.publish(path, Vec::new())?;
+            }
+            for (path, list) in found {
+                self.publish(&path, list)?;
+            }
+        }
+        let ready: Vec<Request>;
+        (ready, self.waiting) = {
+            let (mut ready, mut rest) = (Vec::new(), Vec::new());
+            for (wanted, request) in std::mem::take(&mut self.waiting) {
+                if is_current && wanted == project {
+                    ready.push(request)
+                } else {
+                    rest.push((wanted, request))
+                }
+            }
+            (ready, rest)
+        };
+        ready.into_iter().try_for_each(|request| self.route(request))
+    }
+
+    fn publish(&mut self, path: &Path, list: Vec<lsp::Diagnostic>) -> io::Result<()> {
+        let Some(uri) = self.documents.uri(path) else { return Ok(()) };
+        let version = self.documents.get(path).map(|document| document.version);
+        let params = lsp::PublishDiagnosticsParams { uri, diagnostics: list, version };
+        self.send(Notification::new("textDocument/publishDiagnostics".to_owned(), params))
+    }
+
+    /// Answers a request, or lets it wait for the check that it needs.
+    fn route(&mut self, request: Request) -> io::Result<()> {
+        self.refuse(request.id, ErrorCode::MethodNotFound, format!("`{}` is not supported", request.method))
+    }
+}
+
+/// The parameters of a message; `None` if they are not what they should be.
+fn parse<T: DeserializeOwned>(params: Value) -> Option<T> {
+    serde_json::from_value(params).ok()
+}
