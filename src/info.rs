@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 use crate::facts::{self, Facts, FactsError, Hub, Kind};
-use crate::matcher::{Found, Match, Matcher, NoMatch, Status};
+use crate::matcher::{ALLOW_LOCAL_DEFINITION, Found, Match, Matcher, NoMatch, Status};
 use crate::registry::Registry;
 
 /// The task of a known name that stands for a folder of models.
@@ -271,7 +271,13 @@ impl<'r> Inspector<'r> {
         match (architecture.status, architecture.task.as_str()) {
             (Status::Defined, _) | (Status::Known, COLLECTION) => None,
             (Status::Known, PIPELINE) => self.component_obstacle(facts),
-            (Status::Known, _) => Some(self.undefined(architecture, &found.category)),
+            (Status::Known, _) => {
+                let obstacle = self.undefined(architecture, &found.category);
+                if self.matcher.passes_over_local_definition(facts) {
+                    return Some(format!("{obstacle}; {ALLOW_LOCAL_DEFINITION}"));
+                }
+                Some(obstacle)
+            }
         }
     }
 

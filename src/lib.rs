@@ -9,13 +9,15 @@
 //! ```
 //!
 //! A layer names only those to its left:
-//! `diag < facts < registry < matcher < ops < plan < lang < weights < tokenizer < model < lint < lsp < cli`.
+//! `diag < facts < registry < matcher < info < ops < plan < lang < weights < tokenizer < hub < model < lint < lsp < cli`.
 //! burn tensors live only in `ops`, `weights` and `model`; disk is read only in `facts`, `registry`,
-//! `weights` and `tokenizer`; only `cli` prints. No model is named in this crate: models are data.
+//! `weights`, `tokenizer` and `hub`, which alone may use the network; only `cli` prints.
+//! No model is named in this crate: models are data.
 
 pub mod cli;
 pub mod diag;
 pub mod facts;
+pub mod hub;
 pub mod info;
 pub mod lang;
 pub mod lint;
@@ -38,6 +40,25 @@ pub fn load(
     path: impl AsRef<std::path::Path>,
 ) -> Result<(model::Model, tokenizer::Tokenizer), model::LoadError> {
     model::Loader::new(path).load()
+}
+
+/// Loads what is at `path` on the CPU, or gives `None` where that fails, whatever the reason: [`load`] tells it.
+#[must_use]
+pub fn load_safe(path: impl AsRef<std::path::Path>) -> Option<(model::Model, tokenizer::Tokenizer)> {
+    model::Loader::new(path).load_safe()
+}
+
+/// Loads what is at `path` on the CPU to be trained: gradients are recorded, and what the registry says to freeze,
+/// such as the talker of a model that thinks and speaks, stays as it is.
+///
+/// [`model::Loader::freeze_by_default`] turns that off.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_for_training(
+    path: impl AsRef<std::path::Path>,
+) -> Result<(model::Model, tokenizer::Tokenizer), model::LoadError> {
+    model::Loader::new(path).for_training().load()
 }
 
 /// The README's examples, compiled.

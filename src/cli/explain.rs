@@ -2,7 +2,6 @@
 //!
 //! The story is gathered once, in the stable form that `--json` prints; the text for people is written from it.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,8 +9,10 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::source::Source;
 use super::{Global, Outcome, explain_text, output};
 use crate::facts::{Facts, Hub};
+use crate::hub::Want;
 use crate::info::{Inspector, Support};
 use crate::lang::Program;
 use crate::matcher::{Applied, Candidate, Match, RuleTrace, Verdict};
@@ -20,8 +21,8 @@ use crate::registry::Registry;
 /// Say why a model directory is taken for what it is: names, rules, repairs, and what nobody reads.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The model directory, one file of it, or the id of a repository in the local hub cache.
-    dir: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -62,6 +63,8 @@ pub(super) struct Story {
     pub(super) definition_error: Option<String>,
     /// Python files that the repository brings along; never run.
     pub(super) custom_code: Vec<String>,
+    /// Whether the directory brings a definition of its own: `allowed`, or `ignored` until it is.
+    pub(super) local_definition: Option<&'static str>,
     /// The nearest architecture with a definition, where this one has none.
     pub(super) nearest_definition: Option<String>,
     /// Known names that are spelt alike, where this one is not known.
@@ -121,9 +124,9 @@ pub(super) struct Near {
 
 impl Explain {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
-        let registry = global.registry()?;
-        let inspector = Inspector::new(&registry, Hub::from_env());
-        let story = story(&registry, &inspector, &inspector.facts(&self.dir)?);
+        let (registry, facts) = self.source.open(global, Want::Description)?;
+        let inspector = Inspector::new(&registry, Hub::none());
+        let story = story(&registry, &inspector, &facts);
         let text = if self.json {
             serde_json::to_string_pretty(&story)? + "\n"
         } else {
@@ -163,6 +166,9 @@ fn story(registry: &Registry, inspector: &Inspector<'_>, facts: &Facts) -> Story
         unread_config_keys,
         definition_error,
         custom_code: facts.custom_code().map(str::to_owned).collect(),
+        local_definition: facts
+            .has_local_definition()
+            .then(|| if matcher.passes_over_local_definition(facts) { "ignored" } else { "allowed" }),
         nearest_names: failed
             .iter()
             .flat_map(|failed| &failed.nearest)

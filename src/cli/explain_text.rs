@@ -26,6 +26,11 @@ pub(super) fn write(story: &Story) -> String {
     section(&mut text, "the definition does not fit this config", story.definition_error.iter().cloned());
     section(&mut text, "config keys that nothing reads", story.unread_config_keys.iter().flatten().cloned());
     section(&mut text, "code of its own, never run", story.custom_code.iter().cloned());
+    let local = story.local_definition.map(|state| match state {
+        "allowed" => "`omni.toml`: allowed, and laid over the registry".to_owned(),
+        _ => "`omni.toml`: data, and ignored; `--allow-local-definition` lets it count".to_owned(),
+    });
+    section(&mut text, "a definition of its own", local);
     section(&mut text, "known names spelt alike", story.nearest_names.iter().cloned());
     section(
         &mut text,

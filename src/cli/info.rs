@@ -1,21 +1,22 @@
 //! `omni info`: what a directory holds, at a glance.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{HumanBytes, HumanCount};
 
+use super::source::Source;
 use super::{Global, Outcome, output};
 use crate::facts::Hub;
+use crate::hub::Want;
 use crate::info::{Inspector, ModelInfo};
 
 /// Say what a model directory holds, without reading a weight.
 #[derive(Debug, Args)]
 pub(crate) struct Info {
-    /// The model directory, one file of it, or the id of a repository in the local hub cache.
-    dir: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -23,9 +24,8 @@ pub(crate) struct Info {
 
 impl Info {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
-        let registry = global.registry()?;
-        let inspector = Inspector::new(&registry, Hub::from_env());
-        let info = inspector.model_info_of(&inspector.facts(&self.dir)?);
+        let (registry, facts) = self.source.open(global, Want::Description)?;
+        let info = Inspector::new(&registry, Hub::none()).model_info_of(&facts);
         let text = if self.json { serde_json::to_string_pretty(&info)? + "\n" } else { table(&info) };
         output::print(&text);
         Ok(ExitCode::SUCCESS)

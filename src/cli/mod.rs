@@ -16,13 +16,14 @@ mod output;
 mod plan;
 mod run;
 mod scan;
+mod source;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::registry::{LoadError, Registry};
+use crate::registry::{self, LoadError, Registry};
 
 /// Says what a model directory is, builds it from data, and runs it.
 #[derive(Debug, Parser)]
@@ -37,18 +38,16 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Registry files or folders merged over the shipped registry, later ones winning.
+    /// Registry files or folders merged over the shipped registry, those of `omni/registry` in the user's
+    /// configuration directory, and those of `OMNI_REGISTRY`; later ones win.
     #[arg(long, global = true, value_name = "PATH")]
     registry: Vec<PathBuf>,
 }
 
 impl Global {
-    /// The shipped registry with the overlays of `OMNI_REGISTRY` and `--registry` over it.
+    /// The shipped registry with the overlays of the user, of `OMNI_REGISTRY` and of `--registry` over it.
     pub(crate) fn registry(&self) -> Result<Registry, LoadError> {
-        let from_env = std::env::var_os("OMNI_REGISTRY");
-        let mut overlays: Vec<PathBuf> =
-            from_env.map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default();
-        overlays.retain(|path| !path.as_os_str().is_empty());
+        let mut overlays = registry::overlays_of_the_user();
         overlays.extend(self.registry.iter().cloned());
         Registry::with_overlays(&overlays)
     }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{IsTerminal, Write};
 
 use crate::diag::{Problem, Problems};
+use crate::model;
 use crate::registry::LoadError;
 
 /// Writes text to standard output; a closed pipe ends the program quietly.
@@ -16,7 +17,7 @@ pub(crate) fn print(text: &str) {
 /// Shows an error to a person, with its place in a file if it has one.
 pub(crate) fn report(error: &(dyn Error + 'static)) {
     let mut stderr = std::io::stderr().lock();
-    if let Some(problem) = error.downcast_ref::<Problem>() {
+    if let Some(problem) = problem(error) {
         let _ = write!(stderr, "{}", render(problem));
     } else if let Some(problems) = problems(error) {
         for problem in problems.clone().sorted() {
@@ -32,8 +33,19 @@ pub(crate) fn report(error: &(dyn Error + 'static)) {
     }
 }
 
+fn problem<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Problem> {
+    match error.downcast_ref::<model::LoadError>() {
+        Some(model::LoadError::Definition(problem)) => Some(problem),
+        _ => error.downcast_ref::<Problem>(),
+    }
+}
+
 fn problems<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Problems> {
-    match error.downcast_ref::<LoadError>() {
+    let of_registry = match error.downcast_ref::<model::LoadError>() {
+        Some(model::LoadError::Registry(error)) => Some(error),
+        _ => error.downcast_ref::<LoadError>(),
+    };
+    match of_registry {
         Some(LoadError::Problems(problems)) => Some(problems),
         _ => error.downcast_ref::<Problems>(),
     }

@@ -1,23 +1,26 @@
 //! `omni plan`: the traced program of a model, without its weights.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 
+use super::source::Source;
 use super::{Global, Outcome, output};
 use crate::diag::{Problem, did_you_mean};
-use crate::facts;
+use crate::hub::Want;
 use crate::lang::Program;
-use crate::registry::{Architecture, Registry};
+use crate::registry::{Architecture, FULL, Registry};
 
 /// Print the program that a model's definition becomes for its config, one instruction a line.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// The model directory, or its config.json.
-    dir: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// Build only a part: full, or a mode of the architecture.
+    #[arg(long, value_name = "NAME", default_value = FULL)]
+    mode: String,
     /// The way into the model.
     #[arg(long, default_value = "forward")]
     method: String,
@@ -34,14 +37,14 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
-        let registry = global.registry()?;
-        let facts = facts::read(&self.dir)?;
+        let (registry, facts) = self.source.open(global, Want::Description)?;
         let source = facts.config().map(|config| Arc::clone(&config.source));
         let (found, config) = match &self.architecture {
             Some(name) => (Self::named(&registry, name)?, facts.value().clone()),
             None => crate::model::find(&registry, &facts)?,
         };
-        let mut program = Program::build(&registry, found, &config, source)?;
+        let found = found.in_mode(&registry, &self.mode)?;
+        let mut program = Program::build(&registry, &found, &config, source)?;
         if self.params {
             let mut text = String::new();
             for param in program.params() {

@@ -2,17 +2,19 @@
 
 use std::io::{IsTerminal, Read};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
 
+use super::source::Source;
 use super::{Global, Outcome, output};
+use crate::hub::Want;
+use crate::model::Dtype;
 use crate::model::device::{self, DeviceChoice};
 use crate::model::sampling::GenerationConfig;
-use crate::model::{Dtype, Loader};
+use crate::registry::FULL;
 use crate::tokenizer::{Message, Tokenizer};
 
 /// Continue a prompt with a model, printing the text as it comes.
@@ -20,13 +22,16 @@ use crate::tokenizer::{Message, Tokenizer};
 /// Stop tokens and sampling follow the model's `generation_config.json` where no option says otherwise.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The model directory.
-    dir: PathBuf,
+    #[command(flatten)]
+    source: Source,
     /// The prompt; read from standard input if absent.
     prompt: Option<String>,
     /// Where to run: auto, cpu, cuda[:N] or wgpu[:N].
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// Load only a part: full, or a mode of the architecture, such as `thinker_only`.
+    #[arg(long, value_name = "NAME", default_value = FULL)]
+    mode: String,
     /// The width of floats: auto, f32, f16 or bf16.
     #[arg(long, default_value = "auto")]
     dtype: Dtype,
@@ -64,11 +69,15 @@ impl Run {
         let prompt = self.prompt()?;
         let (device, report) = device::open(self.device)?;
         let registry = global.registry()?;
+        self.source.fetch(Want::Weights)?;
         let bar = output::Progress::new("loading");
         let started = Instant::now();
-        let (model, tokenizer) = Loader::new(&self.dir)
+        let (model, tokenizer) = self
+            .source
+            .loader()
             .registry(registry)
             .device(device)
+            .mode(self.mode.as_str())
             .dtype(self.dtype)
             .progress(|done, total| bar.update(done, total))
             .load()?;

@@ -30,6 +30,11 @@ pub(super) fn read(root: &Path, file: &str) -> Result<Document, FactsError> {
     read_at(&contained(root, file)?, file)
 }
 
+/// Reads the text of `root/file`.
+pub(super) fn text(root: &Path, file: &str) -> Result<String, FactsError> {
+    json::decode(file, read_limited(&contained(root, file)?, file, CONFIG_LIMIT)?)
+}
+
 /// Reads the JSON object at `path`, which is known to lie within the model.
 pub(super) fn read_at(path: &Path, file: &str) -> Result<Document, FactsError> {
     let bytes = read_limited(path, file, CONFIG_LIMIT)?;

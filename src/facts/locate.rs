@@ -1,12 +1,12 @@
 //! From what a person typed to the directory that is meant.
 //!
-//! Takes a path or the id of a repository in the Hugging Face cache (`org/name`, `name`, `org/name@revision`); a
-//! path that exists always wins over an id. Gives the directory, the file in it that was named, and a name to
-//! show. Nothing is downloaded.
+//! Takes a path or the id of a repository in the Hugging Face cache (`org/name`, `name`, either with `@revision`), of
+//! which a folder can be meant (`org/name/folder@revision`); a path that exists always wins over an id. Gives the
+//! directory, the file in it that was named, and a name to show. Nothing is downloaded.
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::FactsError;
 
@@ -44,6 +44,12 @@ impl Hub {
         Self { folder }
     }
 
+    /// The folder that holds `models--org--name`, if there is a cache.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// The folder of a repository in the cache, if it is there.
     #[must_use]
     pub fn repository(&self, id: &str) -> Option<PathBuf> {
@@ -61,7 +67,9 @@ impl Hub {
     pub fn snapshot(&self, id: &str, revision: Option<&str>) -> Result<PathBuf, FactsError> {
         let Some(repository) = self.repository(id) else {
             let looked = match &self.folder {
-                Some(folder) => format!(", and the cache `{}` has no `{id}`", folder.display()),
+                Some(folder) => {
+                    format!(", and the cache `{}` has no `{id}`; {}", folder.display(), ways_on(id, revision))
+                }
                 None => String::new(),
             };
             return Err(FactsError::Missing { path: id.into(), looked });
@@ -69,9 +77,53 @@ impl Hub {
         snapshot_in(&repository, revision).map_err(|reason| FactsError::NoSnapshot {
             id: id.to_owned(),
             hub: self.folder.clone().unwrap_or_default(),
-            reason,
+            reason: format!("{reason}; {}", ways_on(id, revision)),
         })
     }
+}
+
+/// How a repository comes into the cache.
+fn ways_on(id: &str, revision: Option<&str>) -> String {
+    let revision = revision.map(|revision| format!(" --revision {revision}")).unwrap_or_default();
+    format!(
+        "allow the download with `--download` (in Rust: `Loader::allow_download`), or run `hf download {id}{revision}`"
+    )
+}
+
+/// The id of a repository, and what of it is meant: `org/name/folder@revision`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryPath {
+    /// `org/name`, or `name`.
+    pub id: String,
+    /// A folder or a file in it; empty for the whole.
+    pub inside: String,
+    /// A branch, a tag or a commit; `main` if none is named.
+    pub revision: Option<String>,
+}
+
+impl RepositoryPath {
+    /// Reads an id, if it is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (path, revision) = match text.split_once('@') {
+            Some((path, revision)) => (path, Some(revision.to_owned())),
+            None => (text, None),
+        };
+        let end = path.match_indices('/').nth(1).map_or(path.len(), |(at, _)| at);
+        let (id, inside) = path.split_at(end);
+        let inside = inside.trim_matches('/');
+        let is_inner = Path::new(inside).components().all(|part| matches!(part, Component::Normal(_)));
+        let is_revision = revision.as_deref().is_none_or(is_revision);
+        let is_id = is_repository_id(id) && is_inner && !inside.contains(['\\', '\0']) && is_revision;
+        is_id.then(|| Self { id: id.to_owned(), inside: inside.to_owned(), revision })
+    }
+}
+
+/// Whether a text could name a branch, a tag or a commit: `main`, `refs/pr/1`, `v1.0`.
+fn is_revision(text: &str) -> bool {
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains("..");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    text.chars().all(plain) && text.split('/').all(part)
 }
 
 /// What was meant.
@@ -128,16 +180,27 @@ fn is_model_file(name: &str) -> bool {
 }
 
 fn cached(path: &Path, hub: &Hub) -> Result<Place, FactsError> {
-    let text = path.to_string_lossy();
-    let (id, revision) = match text.split_once('@') {
-        Some((id, revision)) => (id, Some(revision)),
-        None => (text.as_ref(), None),
-    };
-    if !is_repository_id(id) {
+    let Some(RepositoryPath { id, inside, revision }) = RepositoryPath::parse(&path.to_string_lossy()) else {
         return Err(FactsError::Missing { path: path.to_owned(), looked: String::new() });
+    };
+    let snapshot = hub.snapshot(&id, revision.as_deref())?;
+    if inside.is_empty() {
+        return Ok(Place { root: snapshot, file: None, name: id });
     }
-    let root = hub.snapshot(id, revision)?;
-    Ok(Place { root, file: None, name: id.to_owned() })
+    let name = format!("{id}/{inside}");
+    let root = snapshot.join(&inside);
+    match fs::metadata(&root) {
+        Ok(found) if found.is_dir() => Ok(Place { root, file: None, name }),
+        Ok(_) => file(&root),
+        Err(_) => {
+            let looked = format!(
+                ", and the cached snapshot `{}` has no `{inside}`; {}",
+                snapshot.display(),
+                ways_on(&id, revision.as_deref())
+            );
+            Err(FactsError::Missing { path: path.to_owned(), looked })
+        }
+    }
 }
 
 /// Whether `id` could be a repository: one or two parts of letters, digits, `-`, `_` and `.`.

@@ -18,7 +18,7 @@ mod tensors;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ pub use document::{CONFIG_LIMIT, Document, lookup, lookup_all};
 pub use error::FactsError;
 pub use json::INFINITY;
 pub use listing::{Entry, Kind, MAX_DEPTH, MAX_ENTRIES};
-pub use locate::Hub;
+pub use locate::{Hub, RepositoryPath};
 pub use quantization::Quantization;
 pub use tensors::TensorFact;
 
@@ -34,6 +34,9 @@ pub use tensors::TensorFact;
 /// and those of sparse autoencoders and of original releases.
 const CONFIG_FILES: [&str; 5] =
     ["model_index.json", "config.json", "cfg.json", "hyperparams.json", "params.json"];
+
+/// The file with which a model directory can bring a definition of its own, as data.
+pub const LOCAL_DEFINITION: &str = "omni.toml";
 
 /// What a model directory says about itself.
 #[derive(Debug)]
@@ -243,6 +246,30 @@ impl Facts {
     #[must_use]
     pub fn has_custom_code(&self) -> bool {
         self.custom_code().any(|file| file.starts_with("modeling_")) || !self.auto_map().is_empty()
+    }
+
+    /// Whether the directory brings a definition of its own. It is data, and used only where the caller allows it.
+    #[must_use]
+    pub fn has_local_definition(&self) -> bool {
+        self.has_file(LOCAL_DEFINITION)
+    }
+
+    /// The definition that the directory brings, if it brings one: a registry file.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no text, or is a link that leads out of the directory.
+    pub fn local_definition(&self) -> Result<Option<Arc<crate::diag::Source>>, FactsError> {
+        if !self.has_local_definition() {
+            return Ok(None);
+        }
+        let text = document::text(&self.root, LOCAL_DEFINITION)?;
+        Ok(Some(crate::diag::Source::new(self.local_definition_name(), text)))
+    }
+
+    /// What the directory's own definition is called among the files of a registry.
+    #[must_use]
+    pub fn local_definition_name(&self) -> String {
+        self.root.join(LOCAL_DEFINITION).display().to_string()
     }
 
     /// How the checkpoint says it is quantised: in the config, in a part of it, or in a file beside it.

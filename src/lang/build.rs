@@ -56,12 +56,21 @@ impl Tracer<'_> {
             self.declare(&instance, name, parsed, true)?;
         }
         for (name, parsed) in &module.layers {
+            if path.is_empty() && self.leaves_out(&name.text) {
+                instance.set(&name.text, Value::NONE);
+                continue;
+            }
             let scope = Scope::of(&instance, &parsed.code, Mode::Layers);
             let value = self.eval(&parsed.expr, &scope)?;
             let value = self.place(value, &instance.child(&name.text), &parsed.expr, &scope)?;
             instance.set(&name.text, value);
         }
         for (name, parsed) in &module.tied {
+            let layer = name.text.split('.').next().unwrap_or_default();
+            if path.is_empty() && self.leaves_out(layer) && module.layers.iter().any(|(l, _)| l.text == layer)
+            {
+                continue;
+            }
             let scope = Scope::of(&instance, &parsed.code, Mode::Numbers);
             let target = self.eval(&parsed.expr, &scope)?;
             self.tie(&instance, name, target, &parsed.expr.range, &scope)?;
@@ -421,6 +430,7 @@ impl Tracer<'_> {
 
     /// The root of a definition's tree.
     pub(super) fn root(&mut self, architecture: &Architecture, config: Rc<Config>) -> Eval<Rc<Instance>> {
+        self.mode.clone_from(&architecture.mode);
         let module = self.module(&architecture.module.text, &architecture.module.span)?;
         if let Some(required) = module.args.iter().find(|parameter| parameter.param.default.is_none()) {
             let message = format!("the root module `{}` needs an argument", module.name.text);

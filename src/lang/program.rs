@@ -84,7 +84,30 @@ impl<'r> Program<'r> {
             }
             globs.push(glob);
         }
+        for layer in self.left_out() {
+            let prefixes =
+                architecture.prefixes.iter().map(String::as_str).filter(|prefix| !prefix.is_empty());
+            globs.extend(std::iter::once("").chain(prefixes).map(|prefix| format!("{prefix}{layer}.*")));
+        }
         Ok(globs)
+    }
+
+    /// The layers of the root that the architecture's mode leaves out.
+    fn left_out(&self) -> Vec<String> {
+        let layers = self.root.module.layers.iter().map(|(name, _)| name.text.clone());
+        layers.filter(|layer| self.tracer.leaves_out(layer)).collect()
+    }
+
+    /// The root's own name of a method: in some modes another stands for `forward`.
+    fn own_name<'n>(&'n self, method: &'n str) -> &'n str {
+        let forward = self.architecture.mode.as_ref().and_then(|mode| mode.forward.as_ref());
+        forward.filter(|_| method == "forward").map_or(method, |name| &name.text)
+    }
+
+    /// Whether there is a way in of that name.
+    #[must_use]
+    pub fn has_method(&self, method: &str) -> bool {
+        self.root.module.methods.contains_key(self.own_name(method))
     }
 
     /// The names of the root's methods, `forward` among them.
@@ -96,9 +119,24 @@ impl<'r> Program<'r> {
     /// The inputs of a method: each name, and whether it may be left out.
     #[must_use]
     pub fn inputs(&self, method: &str) -> Vec<(&str, bool)> {
-        let inputs =
-            self.root.module.methods.get(method).map(|method| method.inputs.as_slice()).unwrap_or_default();
-        inputs.iter().map(|input| (&*input.param.name, input.param.default.is_some())).collect()
+        let inputs = self.parameters(method).iter();
+        inputs.map(|input| (&*input.param.name, input.param.default.is_some())).collect()
+    }
+
+    /// The inputs of a method that change its program by being there: those with the default `None`.
+    #[must_use]
+    pub fn switches(&self, method: &str) -> Vec<&str> {
+        let is_none = |default: &Expr| matches!(default.kind, ExprKind::Const(Const::None));
+        let inputs = self.parameters(method).iter();
+        inputs
+            .filter(|input| input.param.default.as_ref().is_some_and(is_none))
+            .map(|input| &*input.param.name)
+            .collect()
+    }
+
+    fn parameters(&self, method: &str) -> &[Parameter] {
+        let found = self.root.module.methods.get(self.own_name(method));
+        found.map(|method| method.inputs.as_slice()).unwrap_or_default()
     }
 
     /// The keys of the config that nothing has read so far, as dotted paths.
@@ -112,8 +150,23 @@ impl<'r> Program<'r> {
     /// # Errors
     /// The first thing in the body that does not fit.
     pub fn trace(&mut self, method: &str, present: &dyn Fn(&str) -> bool) -> Result<Plan, Problem> {
+        self.trace_own(method, present).map_err(|problem| self.blame_mode(problem))
+    }
+
+    /// Says which layers are not there where a mode leaves some out and a body misses one.
+    fn blame_mode(&self, problem: Problem) -> Problem {
+        let left_out = self.left_out();
+        let (Some(mode), false) = (&self.architecture.mode, left_out.is_empty()) else { return problem };
+        let reason = format!("mode `{}` leaves out `{}`", mode.name.text, left_out.join("`, `"));
+        let help = problem.help.as_ref().map_or(reason.clone(), |help| format!("{help}; {reason}"));
+        problem.help(help)
+    }
+
+    fn trace_own(&mut self, method: &str, present: &dyn Fn(&str) -> bool) -> Result<Plan, Problem> {
         let root = Rc::clone(&self.root);
-        let Some(found) = root.module.methods.get(method) else {
+        let own = self.own_name(method).to_owned();
+        let Some(found) = root.module.methods.get(&own) else {
+            let method = &own;
             let message = format!("`{}` has no method `{method}`", root.module_name());
             let known = root.module.methods.keys().map(String::as_str);
             return Err(Problem::error("unknown-method", root.module.name.span.clone(), message)

@@ -61,6 +61,8 @@ pub(super) struct Tracer<'r> {
     pub(super) block: Option<Block>,
     steps: u64,
     pub(super) depth: usize,
+    /// The mode in which the root is built, if not the whole.
+    pub(super) mode: Option<crate::registry::Mode>,
 }
 
 /// What a name may mean in the code being evaluated.
@@ -131,7 +133,20 @@ pub(super) fn span_in(code: &Code, range: &TextRange) -> Span {
 
 impl<'r> Tracer<'r> {
     pub(super) fn new(registry: &'r Registry) -> Self {
-        Self { registry, modules: HashMap::new(), params: Vec::new(), block: None, steps: 0, depth: 0 }
+        Self {
+            registry,
+            modules: HashMap::new(),
+            params: Vec::new(),
+            block: None,
+            steps: 0,
+            depth: 0,
+            mode: None,
+        }
+    }
+
+    /// Whether a layer of the root is not built in this mode.
+    pub(super) fn leaves_out(&self, layer: &str) -> bool {
+        self.mode.as_ref().is_some_and(|mode| !mode.builds(layer))
     }
 
     /// The module of that name with everything it inherits, parsed once.

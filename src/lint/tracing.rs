@@ -105,6 +105,8 @@ pub(super) fn run<'a>(context: &Context<'a>, known: &mut Known, problems: &mut P
 fn files(context: &Context<'_>, architecture: &Architecture) -> Option<Vec<Arc<Source>>> {
     let registry = context.registry;
     let mut places = vec![&architecture.name.span];
+    // Which parts can be built alone may stand there.
+    places.extend(registry.rules.categories.get(&architecture.category.text).map(|found| &found.name.span));
     for name in context.reach.modules(&architecture.name.text) {
         let view = context.views.get(name)?;
         // What `auto` builds is written in a config.
@@ -196,6 +198,18 @@ pub(super) fn sample(architecture: &Architecture, table: Option<&ConfigTable>) -
     Some(Value::Object(config))
 }
 
+/// Traces the way into each part that can be built alone.
+fn trace_modes(registry: &Registry, architecture: &Architecture, config: &Value) -> Result<(), Problem> {
+    for (name, mode) in registry.modes(architecture)? {
+        let part = architecture.in_mode(registry, &name)?;
+        let mut program = Program::build(registry, &part, config, None)?;
+        if mode.forward.is_some() || program.has_method("forward") {
+            program.trace("forward", &|_| false)?;
+        }
+    }
+    Ok(())
+}
+
 fn trace(
     registry: &Registry,
     architecture: &Architecture,
@@ -231,5 +245,10 @@ fn trace(
         }
     }
     let params = program.params().to_vec();
+    // A part of what is broken is broken in the same place: reported once.
+    if whole && let Err(problem) = trace_modes(registry, architecture, &config) {
+        whole = false;
+        problems.push(problem);
+    }
     Some(Traced { config, params, methods, whole })
 }

@@ -220,6 +220,7 @@ impl<'r> Matcher<'r> {
             nearest,
             candidates: Vec::new(),
             custom_code: facts.custom_code().map(str::to_owned).collect(),
+            local_definition: self.passes_over_local_definition(facts),
             looked: classified.cascade.looked.clone(),
             rules_tried: classified.rules_tried,
             claimed,

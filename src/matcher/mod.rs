@@ -71,6 +71,10 @@ pub struct Match {
     pub notes: Vec<Problem>,
 }
 
+/// How to let a directory's own definition count.
+pub const ALLOW_LOCAL_DEFINITION: &str = "the directory brings a definition of its own, `omni.toml`, which is data and \
+    runs nothing: allow it with `--allow-local-definition` (in Rust: `Loader::allow_local_definition`)";
+
 impl Match {
     /// The config to build from: repaired if it had to be.
     #[must_use]
@@ -121,6 +125,8 @@ pub struct NoMatch {
     pub candidates: Vec<Candidate>,
     /// Python files that the repository brings along; they are never executed.
     pub custom_code: Vec<String>,
+    /// Whether the directory brings a definition of its own that nobody has allowed.
+    pub local_definition: bool,
     /// The names that were looked up, in order.
     pub looked: Vec<Looked>,
     /// How many rules were tried, highest priority first; [`Matcher::explain`] tells how each came out.
@@ -176,6 +182,12 @@ impl<'r> Matcher<'r> {
     #[must_use]
     pub fn registry(&self) -> &'r Registry {
         self.registry
+    }
+
+    /// Whether the directory brings a definition of its own that is not part of the registry.
+    #[must_use]
+    pub fn passes_over_local_definition(&self, facts: &Facts) -> bool {
+        facts.has_local_definition() && !self.registry.has_file(&facts.local_definition_name())
     }
 
     /// What is wrong with the patterns of the registry's rules.

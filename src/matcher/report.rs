@@ -10,6 +10,11 @@ impl NoMatch {
     /// What to do about it.
     #[must_use]
     pub fn help(&self) -> String {
+        let help = self.help_with_reason();
+        if self.local_definition { format!("{}; {help}", super::ALLOW_LOCAL_DEFINITION) } else { help }
+    }
+
+    fn help_with_reason(&self) -> String {
         match &self.reason {
             Reason::NoConfig => "give the directory that holds the model's config.json".to_owned(),
             Reason::NothingNamed { .. } => {

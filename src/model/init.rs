@@ -54,9 +54,10 @@ impl Model {
             keys.insert("architectures".to_owned(), json!([architecture.name.text]));
         }
         let mut program = Program::build(&registry, &architecture, &config, None)?;
-        if program.methods().contains(&"forward") {
-            program.trace("forward", &|_| false)?;
-        }
+        let forward = match program.has_method("forward") {
+            true => Some(program.trace("forward", &|_| false)?),
+            false => None,
+        };
         let params = program.params().to_vec();
         let binding = Binding::fresh(&wanted(&params), StoredDtype::F32)?;
         let deviation = config.get("initializer_range").and_then(Json::as_f64).unwrap_or(DEVIATION);
@@ -69,7 +70,7 @@ impl Model {
             entries.add(&param.name, value, trained)?;
         }
         let text = format!("{config:#}\n").into_bytes();
-        let definition = Definition::new(registry, architecture, config, params, Vec::new());
+        let definition = Definition::new(&registry, &program, config.clone(), forward);
         let mut model = Self::assemble(definition, entries, device, FloatDType::F32);
         model.origin = Some(Arc::new(Origin { binding, config: text, dir: None }));
         Ok(model)

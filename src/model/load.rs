@@ -1,26 +1,24 @@
-//! From a path to a model: facts, match, definition, checkpoint, tensors.
+//! The steps from facts to a model: definition, binding, tensors; and what can go wrong on the way.
+//!
+//! [`super::Loader`] takes them one after another.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensorOps;
 use burn::tensor::{DType, FloatDType};
 
-use super::model::{Definition, Model};
 use super::params::Params;
 use super::sampling::{GenerationConfig, SamplingError};
-use super::save::Origin;
 use crate::diag::Problem;
-use crate::facts::{self, Facts, FactsError};
-use crate::lang::Program;
-use crate::matcher::Matcher;
+use crate::facts::{Facts, FactsError};
+use crate::hub::HubError;
+use crate::matcher::{ALLOW_LOCAL_DEFINITION, Match, Matcher};
 use crate::ops::Value;
 use crate::ops::backend::{B, Device};
 use crate::plan::{Param, Stored as PlanStored};
 use crate::registry::{Architecture, LoadError as RegistryError, Registry};
-use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::tokenizer::TokenizerError;
 use crate::weights::{
     self, BindReport, BindRules, Binding, Checkpoint, LoadDtype, LoadOptions, Prefix, Stored, StoredDtype,
     Wanted, WeightsError,
@@ -32,6 +30,9 @@ pub enum LoadError {
     /// The directory does not say what it holds.
     #[error(transparent)]
     Facts(#[from] FactsError),
+    /// It could not be downloaded.
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// The registry is broken.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -80,175 +81,8 @@ impl std::str::FromStr for Dtype {
     }
 }
 
-/// Told how many bytes of how many are loaded.
-pub type Progress<'a> = Box<dyn FnMut(u64, u64) + 'a>;
-
-/// Loads a model, step by step or at once.
-pub struct Loader<'a> {
-    path: PathBuf,
-    registry: Option<Arc<Registry>>,
-    device: Device,
-    dtype: Dtype,
-    train: bool,
-    tokenizer: Option<PathBuf>,
-    progress: Option<Progress<'a>>,
-}
-
-impl<'a> Loader<'a> {
-    /// Will load what is at `path`, on the CPU unless told otherwise.
-    #[must_use]
-    pub fn new(path: impl AsRef<Path>) -> Self {
-        Self {
-            path: path.as_ref().to_owned(),
-            registry: None,
-            device: Device::Flex(burn_flex::FlexDevice),
-            dtype: Dtype::Auto,
-            train: false,
-            tokenizer: None,
-            progress: None,
-        }
-    }
-
-    /// Uses this registry instead of the shipped one.
-    #[must_use]
-    pub fn registry(mut self, registry: impl Into<Arc<Registry>>) -> Self {
-        self.registry = Some(registry.into());
-        self
-    }
-
-    /// Loads to this device.
-    #[must_use]
-    pub fn device(mut self, device: Device) -> Self {
-        self.device = device;
-        self
-    }
-
-    /// Computes with floats of this width.
-    #[must_use]
-    pub fn dtype(mut self, dtype: Dtype) -> Self {
-        self.dtype = dtype;
-        self
-    }
-
-    /// Loads for training: gradients are recorded, and the tensors are kept in 32 bits unless a dtype is given.
-    #[must_use]
-    pub fn for_training(mut self) -> Self {
-        self.train = true;
-        self
-    }
-
-    /// Takes the tokenizer of another directory.
-    #[must_use]
-    pub fn tokenizer_from(mut self, dir: impl AsRef<Path>) -> Self {
-        self.tokenizer = Some(dir.as_ref().to_owned());
-        self
-    }
-
-    /// Tells how far loading is.
-    #[must_use]
-    pub fn progress(mut self, progress: impl FnMut(u64, u64) + 'a) -> Self {
-        self.progress = Some(Box::new(progress));
-        self
-    }
-
-    /// Loads the model and its tokenizer.
-    ///
-    /// # Errors
-    /// As [`Loader::load_model`]; if there is no tokenizer, in the directory or named by a rule of the registry.
-    pub fn load(self) -> Result<(Model, Tokenizer), LoadError> {
-        // A tokenizer is small: whatever is wrong with it is known before the weights are read.
-        let tokenizer = self.load_tokenizer()?;
-        Ok((self.load_model()?, tokenizer))
-    }
-
-    /// Loads the tokenizer alone.
-    ///
-    /// # Errors
-    /// If there is none, in the directory or named by a rule of the registry, or if it cannot be read.
-    pub fn load_tokenizer(&self) -> Result<Tokenizer, LoadError> {
-        if let Some(dir) = &self.tokenizer {
-            return Ok(Tokenizer::open(dir)?);
-        }
-        let facts = facts::read(&self.path)?;
-        let own = Tokenizer::open(facts.root());
-        let Err(missing @ TokenizerError::Missing { .. }) = own else { return Ok(own?) };
-        let embedded;
-        let registry = if let Some(registry) = &self.registry {
-            registry.as_ref()
-        } else {
-            embedded = Registry::embedded().map_err(RegistryError::Problems)?;
-            &embedded
-        };
-        let matcher = Matcher::new(registry);
-        let found = matcher.find(&facts).map_err(|reasons| reasons.problem(&facts))?;
-        let hints = matcher.tokenizers(&facts, &found);
-        for hint in &hints {
-            if let Ok(base) = facts::read(&hint.repository)
-                && let Ok(mut tokenizer) = Tokenizer::open(base.root())
-            {
-                tokenizer.note(format!(
-                    "the tokenizer of {} is used: {} ({})",
-                    hint.repository, hint.why, hint.told_by
-                ));
-                return Ok(tokenizer);
-            }
-        }
-        match hints.first() {
-            None => Err(missing.into()),
-            Some(hint) => Err(Problem::unplaced("tokenizer-missing", missing.to_string())
-                .help(format!(
-                    "it is that of {}, which is not in the local cache: name its folder",
-                    hint.repository
-                ))
-                .into()),
-        }
-    }
-
-    /// Loads the model.
-    ///
-    /// # Errors
-    /// If the directory, the registry, the config or the checkpoint do not allow it; nothing of the weights has
-    /// been read before all of them agree.
-    pub fn load_model(self) -> Result<Model, LoadError> {
-        let registry = match self.registry {
-            Some(registry) => registry,
-            None => Arc::new(Registry::embedded().map_err(RegistryError::Problems)?),
-        };
-        let facts = facts::read(&self.path)?;
-        let (architecture, config) = find(&registry, &facts)?;
-        let architecture = architecture.clone();
-        let source = facts.config().map(|document| Arc::clone(&document.source));
-        let (params, ignored) = {
-            let mut program = Program::build(&registry, &architecture, &config, source)?;
-            // What can be wrong with a body is found before any weight is touched.
-            if program.methods().contains(&"forward") {
-                program.trace("forward", &|_| false)?;
-            }
-            (program.params().to_vec(), program.ignored()?)
-        };
-        let checkpoint = Checkpoint::open(facts.root())?;
-        let mut binding = bind(&architecture, ignored, &params, &checkpoint)?;
-        // Where the checkpoint holds other values for a tied parameter, it is right and the tie is wrong.
-        let untied: Vec<String> =
-            binding.resolve_ties(&checkpoint)?.into_iter().map(|tie| tie.name).collect();
-        let float = self.dtype.resolve(&self.device, &binding, self.train);
-        let device = if self.train { Device::autodiff(self.device) } else { self.device };
-        let mut progress = self.progress.unwrap_or_else(|| Box::new(|_, _| {}));
-        let trained =
-            |name: &str| self.train && !params.iter().any(|param| param.buffer && param.name == name);
-        let loaded = load(&binding, &checkpoint, &device, float, &trained, &mut *progress)?;
-        let definition = Definition::new(registry, architecture, config, params, untied);
-        let mut model = Model::assemble(definition, loaded, device, float);
-        model.generation = generation(&facts)?;
-        let bytes =
-            facts.config().map(|document| document.source.text.clone().into_bytes()).unwrap_or_default();
-        model.origin = Some(Arc::new(Origin { binding, config: bytes, dir: Some(facts.root().to_owned()) }));
-        Ok(model)
-    }
-}
-
 impl Dtype {
-    fn resolve(self, device: &Device, binding: &Binding, train: bool) -> FloatDType {
+    pub(super) fn resolve(self, device: &Device, binding: &Binding, train: bool) -> FloatDType {
         let wanted = match self {
             Self::F32 => FloatDType::F32,
             Self::F16 => FloatDType::F16,
@@ -261,7 +95,7 @@ impl Dtype {
 }
 
 /// What `generation_config.json` asks for, or `config.json` where older repositories say it there.
-fn generation(facts: &Facts) -> Result<GenerationConfig, LoadError> {
+pub(super) fn generation(facts: &Facts) -> Result<GenerationConfig, LoadError> {
     const FILE: &str = "generation_config.json";
     let document;
     let value = if facts.has_file(FILE) {
@@ -298,28 +132,35 @@ pub(crate) fn find<'r>(
 ) -> Result<(&'r Architecture, serde_json::Value), Problem> {
     let matcher = Matcher::new(registry);
     let found = matcher.find(facts).map_err(|reasons| reasons.problem(facts))?;
-    let config = found.config(facts).clone();
+    Ok((definition(&matcher, facts, &found)?, found.config(facts).clone()))
+}
+
+/// The definition of what was found.
+pub(super) fn definition<'r>(
+    matcher: &Matcher<'r>,
+    facts: &Facts,
+    found: &Match,
+) -> Result<&'r Architecture, Problem> {
     let Some(name) = found.architecture_name() else {
         let message =
             format!("`{}` is a {} without a config that names what to build", facts.name(), found.category);
         return Err(Problem::unplaced("nothing-to-build", message)
             .help("point at the folder of one of its parts, such as `unet` or `layer_12`"));
     };
-    if let Some(architecture) = registry.architectures.get(name) {
-        Ok((architecture, config))
-    } else {
-        let message = format!(
-            "recognised as {name}, category {}, but there is no definition of it yet",
-            found.category
-        );
-        let task = found.architecture.as_ref().map(|found| found.task.as_str()).unwrap_or_default();
-        let nearest = matcher.nearest_definition(name, task);
-        let help = nearest.map_or_else(
-            || "write one: see registry/README.md".to_owned(),
-            |near| format!("the nearest definition is {near}: write an overlay that extends it"),
-        );
-        Err(Problem::unplaced("no-definition", message).help(help))
+    if let Some(architecture) = matcher.registry().architectures.get(name) {
+        return Ok(architecture);
     }
+    let message =
+        format!("recognised as {name}, category {}, but there is no definition of it yet", found.category);
+    let task = found.architecture.as_ref().map(|found| found.task.as_str()).unwrap_or_default();
+    let nearest = matcher.nearest_definition(name, task);
+    let help = nearest.map_or_else(
+        || "write one: see registry/README.md".to_owned(),
+        |near| format!("the nearest definition is {near}: write an overlay that extends it"),
+    );
+    let local = matcher.passes_over_local_definition(facts);
+    let help = if local { format!("{ALLOW_LOCAL_DEFINITION}; or {help}") } else { help };
+    Err(Problem::unplaced("no-definition", message).help(help))
 }
 
 /// What a definition wants of a checkpoint.
@@ -368,7 +209,8 @@ fn convert(stored: &PlanStored) -> Stored {
     }
 }
 
-fn load(
+/// Reads the tensors of a binding onto a device.
+pub(super) fn load(
     binding: &Binding,
     checkpoint: &Checkpoint,
     device: &Device,

@@ -41,6 +41,7 @@ mod error;
 mod init;
 mod inputs;
 mod load;
+mod loader;
 #[expect(clippy::module_inception, reason = "the layer is named for its main type")]
 mod model;
 mod params;
@@ -53,7 +54,8 @@ mod text;
 pub use error::ModelError;
 pub use inputs::{Given, Inputs};
 pub(crate) use load::find;
-pub use load::{Dtype, LoadError, Loader, Progress};
+pub use load::{Dtype, LoadError};
+pub use loader::{Loader, Progress};
 pub use model::{Model, Outputs};
 pub use params::{DynParam, Params};
 pub use save::Origin;

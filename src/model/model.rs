@@ -27,6 +27,9 @@ pub(crate) struct Definition {
     pub(crate) params: Vec<Param>,
     /// Parameters that the definition ties and the checkpoint holds other values for.
     untied: Vec<String>,
+    /// The inputs of each method that change its plan by being there.
+    switches: BTreeMap<String, Vec<String>>,
+    /// By method, and those of its switches that are given.
     plans: Mutex<BTreeMap<(String, Vec<String>), Arc<Prepared>>>,
 }
 
@@ -37,26 +40,50 @@ impl fmt::Debug for Definition {
 }
 
 impl Definition {
+    /// What a program was built from, and its `forward` without optional inputs, if that was traced.
     pub(crate) fn new(
-        registry: Arc<Registry>,
-        architecture: Architecture,
+        registry: &Arc<Registry>,
+        program: &Program<'_>,
         config: serde_json::Value,
-        params: Vec<Param>,
-        untied: Vec<String>,
+        forward: Option<Plan>,
     ) -> Self {
-        Self { registry, architecture, config, params, untied, plans: Mutex::default() }
+        let methods = program.methods().into_iter().chain(["forward"]);
+        let switches = methods.map(|method| {
+            let switches = program.switches(method).into_iter().map(str::to_owned);
+            (method.to_owned(), switches.collect())
+        });
+        let traced = forward.map(|plan| (("forward".to_owned(), Vec::new()), Arc::new(Prepared::new(plan))));
+        Self {
+            registry: Arc::clone(registry),
+            architecture: program.architecture().clone(),
+            config,
+            params: program.params().to_vec(),
+            untied: Vec::new(),
+            switches: switches.collect(),
+            plans: Mutex::new(traced.into_iter().collect()),
+        }
     }
 
-    /// The plan of a method for the optional inputs that are present.
+    /// Gives parameters tensors of their own; what was traced with them tied is forgotten.
+    pub(crate) fn untie(&mut self, names: Vec<String>) {
+        if !names.is_empty() {
+            self.untied = names;
+            self.plans = Mutex::default();
+        }
+    }
+
+    /// The plan of a method for the inputs that are present.
     fn prepared(&self, method: &str, present: &[String]) -> Result<Arc<Prepared>, ModelError> {
-        let key = (method.to_owned(), present.to_vec());
+        let switches = self.switches.get(method).map(Vec::as_slice).unwrap_or_default();
+        let given: Vec<String> = switches.iter().filter(|input| present.contains(input)).cloned().collect();
+        let key = (method.to_owned(), given);
         let plans = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = plans().get(&key) {
             return Ok(Arc::clone(found));
         }
         let mut program = Program::build(&self.registry, &self.architecture, &self.config, None)?;
         program.untie(&self.untied);
-        let plan = program.trace(method, &|input| present.iter().any(|name| name == input))?;
+        let plan = program.trace(method, &|input| key.1.iter().any(|name| name == input))?;
         let prepared = Arc::new(Prepared::new(plan));
         plans().insert(key, Arc::clone(&prepared));
         Ok(prepared)
@@ -115,6 +142,13 @@ impl Model {
     #[must_use]
     pub fn architecture(&self) -> &str {
         &self.definition.architecture.name.text
+    }
+
+    /// The mode that it was loaded in: `full`, or the part that was built.
+    #[must_use]
+    pub fn mode(&self) -> &str {
+        let mode = self.definition.architecture.mode.as_ref();
+        mode.map_or(crate::registry::FULL, |mode| &mode.name.text)
     }
 
     /// The task whose contract the architecture fulfils.
@@ -186,8 +220,7 @@ impl Model {
     /// # Errors
     /// If there is no such method, or if it does not fit the config.
     pub fn plan(&self, method: &str, present: &[&str]) -> Result<Plan, ModelError> {
-        let mut present: Vec<String> = present.iter().map(|name| (*name).to_owned()).collect();
-        present.sort();
+        let present: Vec<String> = present.iter().map(|name| (*name).to_owned()).collect();
         Ok(self.definition.prepared(method, &present)?.plan.clone())
     }
 

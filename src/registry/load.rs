@@ -13,11 +13,12 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::raw::{RawArchitecture, RawConfig, RawModule, RawTask, Text};
+use super::raw::{RawArchitecture, RawConfig, RawMode, RawModule, RawTask, Text};
 use super::rules::{Alias, Known, Rules};
 use super::rules_raw::RawKnown;
 use super::{
-    Architecture, Code, ConfigTable, Contract, Entries, Fallback, Field, Method, Module, Name, Registry, Task,
+    Architecture, Code, ConfigTable, Contract, Entries, Fallback, Field, Method, Mode, Module, Name,
+    Registry, Task,
 };
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 
@@ -207,7 +208,7 @@ impl Reader<'_> {
             }
             "categories" => {
                 if let Some(raw) = self.read(value) {
-                    rules.categories.insert(key, Self::category(name, raw));
+                    rules.categories.insert(key, self.category(name, raw));
                 }
             }
             "base-models" => rules.base_models.extend(self.read(value).map(|text: String| (key, text))),
@@ -355,8 +356,24 @@ impl Reader<'_> {
             prefixes: raw.prefixes,
             ignore: raw.ignore,
             rename: raw.rename.into_iter().collect(),
+            modes: self.modes(&raw.modes),
+            freeze_for_training: raw.freeze_for_training,
+            mode: None,
             name,
         }
+    }
+
+    /// The modes of an architecture or a category, by name.
+    pub(super) fn modes(&self, raw: &BTreeMap<Text, RawMode>) -> BTreeMap<String, Mode> {
+        let mode = |(name, raw): (&Text, &RawMode)| {
+            let mode = Mode {
+                name: self.name(name),
+                parts: raw.parts.iter().map(|text| self.name(text)).collect(),
+                forward: raw.forward.as_ref().map(|text| self.name(text)),
+            };
+            (name.get().to_owned(), mode)
+        };
+        raw.iter().map(mode).collect()
     }
 
     fn config(&mut self, name: Name, raw: RawConfig) -> ConfigTable {

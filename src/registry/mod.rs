@@ -7,6 +7,8 @@
 //! Absent on purpose: tensors, and any model's name in code.
 
 mod load;
+mod modes;
+mod overlays;
 pub mod raw;
 pub mod rules;
 pub mod rules_raw;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 
 pub use load::LoadError;
+pub use modes::{FULL, Mode};
+pub use overlays::overlays_of_the_user;
 pub use table::Table;
 
 /// A name with its place.
@@ -68,6 +72,12 @@ pub struct Architecture {
     pub ignore: Vec<String>,
     /// Checkpoint name templates and what they are called here.
     pub rename: Vec<(String, String)>,
+    /// The parts that can be built alone, by the name of the mode; see [`Architecture::in_mode`].
+    pub modes: BTreeMap<String, Mode>,
+    /// Tensors that stay as they are while it is trained; `None` where its category says it.
+    pub freeze_for_training: Option<Vec<String>>,
+    /// The mode that was chosen; `None` for the whole.
+    pub mode: Option<Mode>,
 }
 
 /// What a config class fills in where `config.json` is silent.
@@ -244,6 +254,22 @@ impl Registry {
     /// If the path, or a file below it, cannot be read.
     pub fn sources(path: &Path) -> Result<Vec<Arc<Source>>, LoadError> {
         load::sources(path)
+    }
+
+    /// This registry with one more file over it: what a model directory brings, for instance.
+    ///
+    /// # Errors
+    /// The problems of the file.
+    pub fn with_file(&self, source: &Arc<Source>) -> Result<Self, LoadError> {
+        let mut registry = self.clone();
+        let problems = registry.merge(source);
+        problems.or_ok(registry).map_err(LoadError::Problems)
+    }
+
+    /// Whether a file of that name is part of it.
+    #[must_use]
+    pub fn has_file(&self, name: &str) -> bool {
+        self.sources.iter().any(|source| source.name == name)
     }
 
     /// Merges another registry over this one, entry by entry.

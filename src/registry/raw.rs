@@ -75,6 +75,21 @@ pub struct RawArchitecture {
     /// Checkpoint name templates and what they are called here; `{i}` is a number, any other `{x}` text.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
+    /// The parts that can be built alone, by the name of the mode; else those of its category.
+    #[serde(default)]
+    pub modes: BTreeMap<Text, RawMode>,
+    /// Tensors that stay as they are while it is trained, as globs over paths; else those of its category.
+    pub freeze_for_training: Option<Vec<String>>,
+}
+
+/// A part of an architecture that can be built alone.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawMode {
+    /// The layers of the root module that are built; tensors of the others are left unread.
+    pub parts: Vec<Text>,
+    /// The method of the root module that stands for `forward`, if it is another.
+    pub forward: Option<Text>,
 }
 
 /// What a config class fills in where `config.json` is silent.

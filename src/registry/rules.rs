@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::Name;
 use super::shipped::NameLists;
+use super::{Mode, Name};
 use crate::diag::Span;
 
 /// A name that is known, with or without a definition.
@@ -56,6 +56,10 @@ pub struct Category {
     pub name: Name,
     /// What belongs to it, in one sentence.
     pub what: String,
+    /// The parts that can be built alone, by the name of the mode.
+    pub modes: BTreeMap<String, Mode>,
+    /// Tensors that stay as they are while a model of it is trained, as globs over paths.
+    pub freeze_for_training: Vec<String>,
 }
 
 /// A rule that gives a directory its category.

@@ -12,7 +12,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::Name;
 use super::load::{Reader, json};
-use super::raw::Text;
+use super::raw::{RawMode, Text};
 use super::rules::{
     Ask, Category, Condition, ConfigTest, Edit, ModelType, NameTest, Repair, Rule, Test, TokenizerRule,
     TokenizerSource, Trait,
@@ -98,6 +98,12 @@ pub struct RawModelType {
 pub struct RawCategory {
     /// What belongs to it, in one sentence.
     pub what: String,
+    /// The parts that can be built alone, by the name of the mode; of the layers named, those that there are.
+    #[serde(default)]
+    pub modes: BTreeMap<Text, RawMode>,
+    /// Tensors that stay as they are while a model of it is trained, as globs over paths.
+    #[serde(default)]
+    pub freeze_for_training: Vec<String>,
 }
 
 /// A condition on a model directory. Several keys in one table must all hold.
@@ -280,8 +286,13 @@ impl Reader<'_> {
         ModelType { name, architecture: self.name(&raw.architecture), config_class: raw.config_class }
     }
 
-    pub(super) fn category(name: Name, raw: RawCategory) -> Category {
-        Category { name, what: raw.what }
+    pub(super) fn category(&self, name: Name, raw: RawCategory) -> Category {
+        Category {
+            name,
+            what: raw.what,
+            modes: self.modes(&raw.modes),
+            freeze_for_training: raw.freeze_for_training,
+        }
     }
 
     pub(super) fn rule(&mut self, raw: RawRule) -> Rule {

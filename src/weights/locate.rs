@@ -35,7 +35,15 @@ pub(crate) struct Found {
 
 /// Finds the weights of `dir`.
 pub(crate) fn find(dir: &Path, variant: Option<&str>) -> Result<Found, WeightsError> {
-    let names = list(dir)?;
+    among(dir, list(dir)?, variant)
+}
+
+/// Chooses the weights of `dir` among the names of its files.
+pub(crate) fn among(
+    dir: &Path,
+    names: BTreeSet<String>,
+    variant: Option<&str>,
+) -> Result<Found, WeightsError> {
     if let Some(found) = usual(&names, variant) {
         return Ok(found);
     }

@@ -1,0 +1,62 @@
+//! Which model a command is about, and what it may do to get at it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Global, output};
+use crate::facts::{self, Facts, Hub};
+use crate::hub::{self, HubError, Want};
+use crate::registry::Registry;
+
+/// Which model a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// The model: a directory, one file of it, or a repository in the local hub cache, of which a folder can be
+    /// meant (org/name, org/name@revision, org/name/folder).
+    dir: PathBuf,
+    /// Let the `omni.toml` that the model's directory brings define its architecture; it is data, and runs nothing.
+    #[arg(long)]
+    allow_local_definition: bool,
+    /// Download from the hub what the local cache lacks of a repository.
+    #[arg(long)]
+    download: bool,
+}
+
+impl Source {
+    /// The registry that counts, and what the directory says.
+    pub(crate) fn open(
+        &self,
+        global: &Global,
+        want: Want,
+    ) -> Result<(Registry, Facts), Box<dyn std::error::Error>> {
+        let registry = global.registry()?;
+        self.fetch(want)?;
+        let facts = facts::read(&self.dir)?;
+        let own = if self.allow_local_definition { facts.local_definition()? } else { None };
+        let registry = match own {
+            Some(source) => registry.with_file(&source)?,
+            None => registry,
+        };
+        Ok((registry, facts))
+    }
+
+    /// Downloads what is wanted and not there, if that is allowed.
+    pub(crate) fn fetch(&self, want: Want) -> Result<(), HubError> {
+        if !self.download {
+            return Ok(());
+        }
+        let bar = output::Progress::new("downloading");
+        let fetched =
+            hub::fetch(&self.dir, &Hub::from_env(), want, &mut |done, total| bar.update(done, total));
+        bar.finish();
+        fetched
+    }
+
+    /// A loader of it.
+    pub(crate) fn loader<'a>(&self) -> crate::model::Loader<'a> {
+        crate::model::Loader::new(&self.dir)
+            .allow_local_definition(self.allow_local_definition)
+            .allow_download(self.download)
+    }
+}
