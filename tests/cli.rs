@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,13 +18,24 @@ fn parity() -> PathBuf {
 
 /// Runs `omni` in `dir` with no cache and no overlays: its exit code, standard output and standard error.
 fn omni(dir: &Path, args: &[&str]) -> Result<(i32, String, String), Box<dyn Error>> {
+    omni_with(dir, args, &[])
+}
+
+/// The same with more of an environment.
+fn omni_with(
+    dir: &Path,
+    args: &[&str],
+    env: &[(&str, &OsStr)],
+) -> Result<(i32, String, String), Box<dyn Error>> {
     let empty = tempfile::tempdir()?;
     let out = Command::new(env!("CARGO_BIN_EXE_omni"))
         .args(args)
         .current_dir(dir)
         .env("HF_HUB_CACHE", empty.path())
+        .env("XDG_CONFIG_HOME", empty.path())
         .env("NO_COLOR", "1")
         .env_remove("OMNI_REGISTRY")
+        .envs(env.iter().copied())
         .output()?;
     let code = out.status.code().ok_or("killed by a signal")?;
     Ok((code, String::from_utf8(out.stdout)?, String::from_utf8(out.stderr)?))
@@ -158,6 +170,140 @@ fn scan_lists_every_model_below_in_the_order_of_their_paths() -> Outcome {
         json.as_array().ok_or("a list")?.iter().filter_map(|row| row["path"].as_str()).collect();
     assert_eq!(paths, ["a", "b/inner"]);
     assert_eq!(omni(dir.path(), &["scan", "absent"])?.0, 1);
+    Ok(())
+}
+
+/// A definition of one layer that multiplies by `factor`.
+fn quux(factor: u8) -> String {
+    format!(
+        "[architectures.QuuxForCausalLM]\ncategory = 'transformers'\ntask = 'causal-lm'\nmodel-types = ['quux']\n\
+         [config.quux]\nrequired = ['vocab_size', 'hidden_size']\n\
+         [modules.QuuxForCausalLM]\ninputs = ['input_ids']\n\
+         layers.embed_tokens = 'Embedding(vocab_size, hidden_size)'\n\
+         forward = 'return {{\"last_hidden_state\": embed_tokens(input_ids) * {factor}.5}}'\n"
+    )
+}
+
+const QUUX: &str =
+    r#"{ "architectures": ["QuuxForCausalLM"], "model_type": "quux", "vocab_size": 9, "hidden_size": 8 }"#;
+
+#[test]
+fn overlays_come_from_the_users_folder_the_environment_and_the_command_line() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    write(dir.path(), "quux/config.json", QUUX)?;
+    write(dir.path(), "home/omni/registry/family/quux.toml", &quux(1))?;
+    write(dir.path(), "second.toml", &quux(2))?;
+    write(dir.path(), "third.toml", &quux(3))?;
+    write(dir.path(), "fourth/quux.toml", &quux(4))?;
+    let home = dir.path().join("home");
+    let home = ("XDG_CONFIG_HOME", home.as_os_str());
+    let listed = std::env::join_paths(["second.toml", "", "third.toml"])?;
+    let listed = ("OMNI_REGISTRY", listed.as_os_str());
+    // Each of them wins over those before it.
+    let plan = |args: &[&str], env: &[(&str, &OsStr)]| omni_with(dir.path(), args, env);
+    assert_eq!(plan(&["plan", "quux"], &[])?.0, 1, "without any it is not known");
+    let args = ["plan", "quux", "--registry", "fourth"];
+    for (args, env, factor) in [
+        (&args[..2], &[home][..], "1.5"),
+        (&args[..2], &[home, listed], "3.5"),
+        (&args[..2], &[listed], "3.5"),
+        (&args, &[home, listed], "4.5"),
+        (&args, &[], "4.5"),
+    ] {
+        let (code, out, err) = plan(args, env)?;
+        assert!(code == 0 && out.contains(factor), "{args:?} {factor}: {out}{err}");
+    }
+    let absent = ("OMNI_REGISTRY", OsStr::new("absent.toml"));
+    let (code, _, err) = plan(&["plan", "quux"], &[absent])?;
+    assert!(code == 1 && err.contains("cannot read the registry `absent.toml`"), "{err}");
+    Ok(())
+}
+
+#[test]
+fn a_definition_in_the_directory_counts_only_where_it_is_allowed() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    write(dir.path(), "quux/config.json", QUUX)?;
+    write(dir.path(), "quux/omni.toml", &quux(7))?;
+    let (code, _, err) = omni(dir.path(), &["plan", "quux"])?;
+    assert!(code == 1 && err.contains("--allow-local-definition"), "{err}");
+    let (code, _, err) = omni(dir.path(), &["run", "quux", "x", "--device", "cpu"])?;
+    assert!(code == 1 && err.contains("--allow-local-definition"), "{err}");
+    let info: Value = serde_json::from_str(&success(dir.path(), &["info", "quux", "--json"])?)?;
+    assert!(info["error"].as_str().ok_or("not known")?.contains("--allow-local-definition"), "{info}");
+    let story = success(dir.path(), &["explain", "quux"])?;
+    assert!(
+        story.contains("`omni.toml`: data, and ignored; `--allow-local-definition` lets it count"),
+        "{story}"
+    );
+    let allowed = |command: &str, more: &[&str]| {
+        let args = [&[command, "quux", "--allow-local-definition"], more].concat();
+        success(dir.path(), &args)
+    };
+    assert!(allowed("plan", &[])?.contains("7.5"));
+    assert!(allowed("explain", &[])?.contains("`omni.toml`: allowed"));
+    let info: Value = serde_json::from_str(&allowed("info", &["--json"])?)?;
+    assert_eq!(info["is_supported"], true);
+    let story: Value = serde_json::from_str(&allowed("explain", &["--json"])?)?;
+    assert_eq!((&story["local_definition"], &story["status"]), (&"allowed".into(), &"defined".into()));
+    Ok(())
+}
+
+#[test]
+fn plan_takes_a_mode() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let text = "[architectures.QuuxOmni]\ncategory = 'omni'\ntask = 'causal-lm'\nconfig = 'quux'\n\
+        [config.quux]\n[modules.QuuxOmni]\ninputs = ['input_ids']\n\
+        layers.thinker = 'Embedding(9, 8)'\nlayers.talker = 'Linear(8, 4)'\n\
+        types.hidden = 'float[batch, time, 8]'\nforward = 'return thinker(input_ids)'\n\
+        methods.talk = { inputs = ['hidden'], body = 'return talker(hidden)' }\n";
+    write(dir.path(), "quux.toml", text)?;
+    write(dir.path(), "config.json", r#"{ "architectures": ["QuuxOmni"] }"#)?;
+    let plan = |mode: &str, more: &[&str]| {
+        let args = [&["plan", ".", "--registry", "quux.toml", "--mode", mode], more].concat();
+        success(dir.path(), &args)
+    };
+    assert_eq!(plan("thinker_only", &["--params"])?, "thinker.weight [9, 8] thinker.weight\n");
+    assert!(plan("talker_only", &["--params"])?.starts_with("talker.weight [4, 8]"));
+    assert!(plan("talker_only", &[])?.contains("linear("));
+    assert_eq!(plan("full", &["--params"])?.lines().count(), 3);
+    let error = plan("all", &[]).expect_err("no such mode").to_string();
+    assert!(error.contains("it has `full`, `talker_only`, `thinker_only`"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn a_repository_is_looked_up_in_the_cache_and_what_is_missing_has_two_ways_on() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    write(dir.path(), "hub/models--org--quux/refs/main", "abc")?;
+    write(dir.path(), "hub/models--org--quux/snapshots/abc/config.json", QUUX)?;
+    write(dir.path(), "hub/models--org--quux/snapshots/abc/unet/config.json", QUUX)?;
+    let hub = dir.path().join("hub");
+    for variable in ["HF_HUB_CACHE", "HF_HOME"] {
+        let value = if variable == "HF_HOME" { dir.path() } else { hub.as_path() };
+        for (id, name) in
+            [("org/quux", "org/quux"), ("org/quux@main", "org/quux"), ("org/quux/unet", "org/quux/unet")]
+        {
+            let mut env = vec![(variable, value.as_os_str())];
+            if variable == "HF_HOME" {
+                env.push(("HF_HUB_CACHE", OsStr::new("")));
+            }
+            let (code, out, err) = omni_with(dir.path(), &["info", id, "--json"], &env)?;
+            assert_eq!(code, 0, "{id}: {err}");
+            assert_eq!(serde_json::from_str::<Value>(&out)?["name"], name);
+        }
+    }
+    let env = [("HF_HUB_CACHE", hub.as_os_str())];
+    for (id, command) in [
+        ("org/absent", "hf download org/absent"),
+        ("org/quux@v2", "hf download org/quux --revision v2"),
+        ("org/quux/vae", "hf download org/quux"),
+    ] {
+        let (code, _, err) = omni_with(dir.path(), &["info", id], &env)?;
+        assert_eq!(code, 1);
+        for words in [command, "--download", &hub.display().to_string()] {
+            assert!(err.contains(words), "{id}: {err}");
+        }
+    }
     Ok(())
 }
 

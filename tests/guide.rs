@@ -1,14 +1,18 @@
-//! The loader's specification, example by example, row by row: what needs no weights.
+//! The loader's specification, example by example, row by row.
 //!
-//! Names follow the guide's sections. Where the guide is wrong (see the comments), the right thing is asserted.
+//! Names follow the guide's sections. Where the guide is wrong (see the comments), the right thing is asserted. Its
+//! benchmarks are in `benches/`, its coverage table is about the Python program.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use omni::diag::Source;
 use omni::facts::{Facts, Hub};
 use omni::info::{self, Inspector};
 use omni::matcher::{Matcher, Step};
+use omni::model::{Dtype, Inputs, Loader, Model};
+use omni::ops::backend::Device;
 use omni::registry::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -42,7 +46,99 @@ fn named(architecture: &str, model_type: &str) -> TempDir {
     model(&json!({"architectures": [architecture], "model_type": model_type}), &[])
 }
 
+/// The model that comes with the repository: small, with a tokenizer.
+fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo")
+}
+
+fn cpu() -> Device {
+    Device::Flex(burn_flex::FlexDevice)
+}
+
+/// Floats of an output.
+fn floats(model: &Model, method: &str, inputs: &Inputs, output: &str) -> Vec<f32> {
+    let outputs = model.call(method, inputs, &[]).expect("it runs");
+    outputs.get(output).expect("the output is there").to_host().to_vec().expect("32 bits")
+}
+
+/// A model that thinks and speaks, made up: each part in a layer of the root.
+const DUO: &str = r#"
+[architectures.DuoForConditionalGeneration]
+category    = "omni"
+task        = "causal-lm"
+model-types = ["duo"]
+
+[config.duo]
+required = ["vocab_size", "hidden_size", "voices"]
+
+[modules.DuoForConditionalGeneration]
+inputs         = ["input_ids"]
+layers.thinker = "DuoThinker()"
+layers.talker  = "DuoTalker()"
+types.hidden   = "float[batch, time, hidden_size]"
+forward        = 'return thinker(input_ids)'
+methods.talk   = { inputs = ["hidden"], body = 'return {"speech": talker(hidden)}' }
+
+[modules.DuoThinker]
+inputs              = ["input_ids"]
+layers.embed_tokens = "Embedding(vocab_size, hidden_size)"
+layers.lm_head      = "Linear(hidden_size, vocab_size, bias=False)"
+forward = """
+h = embed_tokens(input_ids)
+return {"logits": lm_head(h), "last_hidden_state": h}
+"""
+
+[modules.DuoTalker]
+inputs      = ["x"]
+layers.proj = "Linear(hidden_size, voices)"
+forward     = 'return proj(x)'
+"#;
+
+fn duo_registry() -> Arc<Registry> {
+    let mut registry = Registry::embedded().expect("no errors");
+    let problems = registry.merge(&Source::new("duo.toml", DUO));
+    assert!(problems.is_empty(), "{problems}");
+    Arc::new(registry)
+}
+
+/// A checkpoint of it, and the model that it was written from.
+fn duo() -> (TempDir, Model) {
+    let config = json!({"model_type": "duo", "vocab_size": 11, "hidden_size": 8, "voices": 4,
+        "initializer_range": 0.5, "thinker_config": {}, "talker_config": {}});
+    let model =
+        Model::init(duo_registry(), "DuoForConditionalGeneration", config, cpu(), 1).expect("it fits");
+    let dir = folder(&[]);
+    model.save(dir.path()).expect("written");
+    (dir, model)
+}
+
+fn duo_loader(dir: &Path) -> Loader<'static> {
+    Loader::new(dir).registry(duo_registry())
+}
+
+fn parts(model: &Model) -> Vec<&str> {
+    let mut parts: Vec<&str> = model.params().iter().filter_map(|(name, _)| name.split('.').next()).collect();
+    parts.dedup();
+    parts
+}
+
 // ── Quick Start ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn quick_start_basic_usage() {
+    let (model, tokenizer) = omni::load(demo()).expect("it loads");
+    assert_eq!((model.architecture(), model.mode()), ("LlamaForCausalLM", "full"));
+    assert!(!tokenizer.encode("A cold morning.", false).expect("ids").is_empty());
+    let (model, _) = Loader::new(demo()).mode("full").load().expect("the same, with choices");
+    assert_eq!(model.mode(), "full");
+}
+
+#[test]
+fn quick_start_safe_loading() {
+    assert!(omni::load_safe("/no/such/place").is_none());
+    let (model, _) = omni::load_safe(demo()).expect("it loads");
+    assert_eq!(model.architecture(), "LlamaForCausalLM");
+}
 
 #[test]
 fn quick_start_checking_model_support() {
@@ -244,7 +340,141 @@ fn category_detection_goes_by_priority() {
     assert_eq!(info::detect_category(model(&vision, &[]).path()).as_deref(), Some("vision_encoder"));
 }
 
+// ── Loading Modes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn mode_full_builds_everything() {
+    let (dir, saved) = duo();
+    let model = duo_loader(dir.path()).mode("full").load_model().expect("it loads");
+    assert_eq!((model.mode(), parts(&model)), ("full", vec!["talker", "thinker"]));
+    let inputs = Inputs::tokens(&[vec![1, 2, 3]]);
+    assert_eq!(floats(&model, "forward", &inputs, "logits"), floats(&saved, "forward", &inputs, "logits"));
+}
+
+#[test]
+fn mode_thinker_only_builds_and_reads_the_thinker_alone() {
+    let (dir, saved) = duo();
+    let model = duo_loader(dir.path()).mode("thinker_only").load_model().expect("it loads");
+    assert_eq!((model.mode(), parts(&model)), ("thinker_only", vec!["thinker"]));
+    let inputs = Inputs::tokens(&[vec![1, 2, 3]]);
+    assert_eq!(floats(&model, "forward", &inputs, "logits"), floats(&saved, "forward", &inputs, "logits"));
+    // What it writes has no talker: as a whole it is incomplete, as a thinker it is all there.
+    let alone = folder(&[]);
+    model.save(alone.path()).expect("written");
+    let whole = duo_loader(alone.path()).load_model().expect_err("no talker").to_string();
+    assert!(whole.contains("talker.proj.weight"), "{whole}");
+    assert!(duo_loader(alone.path()).mode("thinker_only").load_model().is_ok());
+    // What is missed because of the mode says so.
+    let hidden = Inputs::new().floats("hidden", vec![0.0; 8], [1, 1, 8]);
+    let error = format!("{:?}", model.call("talk", &hidden, &[]).expect_err("no talker"));
+    assert!(error.contains("mode `thinker_only` leaves out `talker`"), "{error}");
+}
+
+#[test]
+fn mode_talker_only_builds_the_talker_and_takes_hidden_states() {
+    let (dir, saved) = duo();
+    let model = duo_loader(dir.path()).mode("talker_only").load_model().expect("it loads");
+    assert_eq!((model.mode(), parts(&model)), ("talker_only", vec!["talker"]));
+    let hidden = Inputs::new().floats("hidden", (0..16u8).map(f32::from).collect(), [1, 2, 8]);
+    assert_eq!(floats(&model, "forward", &hidden, "speech"), floats(&saved, "talk", &hidden, "speech"));
+}
+
+#[test]
+fn a_mode_that_an_architecture_lacks_names_those_it_has() {
+    // The guide's program took `thinker_only` for anything, and loaded all of it.
+    let error = Loader::new(demo()).mode("thinker_only").load_model().expect_err("no such mode").to_string();
+    assert!(error.contains("`LlamaForCausalLM` has no mode `thinker_only`; it has `full`"), "{error}");
+    let (dir, _) = duo();
+    let error = duo_loader(dir.path()).mode("thinking").load_model().expect_err("no such mode").to_string();
+    assert!(error.contains("it has `full`, `talker_only`, `thinker_only`"), "{error}");
+}
+
 // ── API Reference ───────────────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn load_takes_device_and_dtype() {
+    let model = Loader::new(demo()).device(cpu()).dtype(Dtype::F32).load_model().expect("it loads");
+    assert_eq!((model.device(), model.float_dtype()), (&cpu(), burn::tensor::FloatDType::F32));
+}
+
+#[test]
+fn load_takes_one_file_of_a_directory() {
+    for file in ["config.json", "model.safetensors"] {
+        assert!(omni::load(demo().join(file)).is_ok(), "{file}");
+    }
+}
+
+#[test]
+fn load_for_training_freezes_the_talker() {
+    let (dir, _) = duo();
+    let trained = |model: &Model, part: &str| {
+        let mut params = model.params().iter().filter(|(name, _)| name.starts_with(part));
+        params.all(|(_, param)| param.is_trained())
+    };
+    let model = duo_loader(dir.path()).for_training().load_model().expect("it loads");
+    assert!(trained(&model, "thinker.") && !trained(&model, "talker."));
+    let all = duo_loader(dir.path()).for_training().freeze_by_default(false).load_model().expect("it loads");
+    assert!(trained(&all, "thinker.") && trained(&all, "talker."));
+    let (model, _) = omni::load_for_training(demo()).expect("it loads");
+    assert!(trained(&model, ""));
+    let (model, _) = omni::load(demo()).expect("it loads");
+    assert!(!trained(&model, ""));
+}
+
+#[test]
+fn load_model_safe_gives_none_or_an_error_as_asked() {
+    let nothing = folder(&["README.md"]);
+    assert!(Loader::new(nothing.path()).load_safe().is_none());
+    let error = Loader::new(nothing.path()).load().expect_err("nothing there").to_string();
+    assert!(error.starts_with("no config.json found in `"), "{error}");
+    assert!(Loader::new(demo()).load_safe().is_some());
+}
+
+#[test]
+fn load_omni_model_is_load() {
+    let (model, tokenizer) = omni::load(demo()).expect("it loads");
+    let ids = tokenizer.encode("It was", false).expect("ids");
+    assert!(model.forward(&Inputs::tokens(&[ids])).is_ok());
+}
+
+#[test]
+fn trust_remote_code_is_a_definition_that_the_caller_allows() {
+    let (dir, saved) = duo();
+    fs::write(dir.path().join("omni.toml"), DUO).expect("written");
+    fs::write(dir.path().join("modeling_duo.py"), "open('ran', 'w')").expect("written");
+    let error = Loader::new(dir.path()).load_model().expect_err("not known");
+    let omni::model::LoadError::Definition(problem) = error else { panic!("{error}") };
+    let help = problem.help.expect("what to do");
+    assert!(help.contains("--allow-local-definition"), "{help}");
+    let support = info::is_model_supported(dir.path());
+    assert!(support.error.expect("not known").contains("`omni.toml`"));
+    let model = Loader::new(dir.path()).allow_local_definition(true).load_model().expect("it loads");
+    let inputs = Inputs::tokens(&[vec![1, 2, 3]]);
+    assert_eq!(floats(&model, "forward", &inputs, "logits"), floats(&saved, "forward", &inputs, "logits"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_local_definition_may_not_lie_outside_the_directory() {
+    let (dir, _) = duo();
+    let elsewhere = folder(&[]);
+    fs::write(elsewhere.path().join("duo.toml"), DUO).expect("written");
+    std::os::unix::fs::symlink(elsewhere.path().join("duo.toml"), dir.path().join("omni.toml"))
+        .expect("a link");
+    let error = Loader::new(dir.path()).allow_local_definition(true).load_model().expect_err("refused");
+    assert!(error.to_string().contains("leads out of the model directory"), "{error}");
+}
+
+#[test]
+fn a_local_definition_is_bound_by_the_limits_of_every_definition() {
+    let dir = model(&json!({"architectures": ["EndlessForCausalLM"], "model_type": "endless"}), &[]);
+    let endless = "[architectures.EndlessForCausalLM]\ncategory = 'transformers'\ntask = 'causal-lm'\n\
+        [modules.EndlessForCausalLM]\ninputs = ['input_ids']\n\
+        lets.n = 'sum([i for i in range(1000000000)])'\nforward = 'return input_ids + n'\n";
+    fs::write(dir.path().join("omni.toml"), endless).expect("written");
+    let error = Loader::new(dir.path()).allow_local_definition(true).load_model().expect_err("too much");
+    assert!(error.to_string().contains("steps") || error.to_string().contains("items"), "{error}");
+}
 
 #[test]
 fn is_omni_model_means_thinker_talker_or_any_to_any() {
@@ -349,6 +579,87 @@ fn error_architecture_not_recognized() {
     assert!(error.contains("`LlamaForCausalLM`"), "the nearest name: {error}");
     assert!(error.contains("modeling_lama.py"), "custom code is named: {error}");
     assert!(error.contains("omni new"), "and what to do: {error}");
+}
+
+/// An autoencoder without a tokenizer, whose config names its base model.
+fn autoencoder(base: &str) -> TempDir {
+    let dir = folder(&["resid_post/layer_2/config.json"]);
+    let config = json!({ "model_name": base }).to_string();
+    fs::write(dir.path().join("resid_post/layer_2/config.json"), config).expect("written");
+    dir
+}
+
+#[test]
+fn error_tokenizer_dependency_missing() {
+    let empty = folder(&[]);
+    let sae = autoencoder("gemma-2-2b");
+    let error = Loader::new(sae.path()).hub(Hub::at(empty.path())).load_tokenizer().expect_err("no base");
+    assert!(error.to_string().starts_with("Tokenizer dependency missing: `"), "{error}");
+    let omni::model::LoadError::Definition(problem) = error else { panic!("{error}") };
+    let help = problem.help.expect("what to do");
+    assert!(help.contains("google/gemma-2-2b") && help.contains("--download"), "{help}");
+    assert!(help.contains("hf download google/gemma-2-2b"), "{help}");
+    let plain = named("LlamaForCausalLM", "llama");
+    let error = Loader::new(plain.path()).load().expect_err("no tokenizer").to_string();
+    assert!(error.starts_with("Tokenizer dependency missing: `"), "{error}");
+    // A path in a config is no base model: nothing outside the directory is read.
+    let sly = autoencoder(&demo().display().to_string());
+    assert!(Loader::new(sly.path()).hub(Hub::at(empty.path())).load_tokenizer().is_err());
+}
+
+#[test]
+fn error_failed_to_load_model() {
+    let config = fs::read_to_string(demo().join("config.json")).expect("there");
+    let dir = folder(&[]);
+    fs::write(dir.path().join("config.json"), config).expect("written");
+    let error = Loader::new(dir.path()).load_model().expect_err("no weights").to_string();
+    assert!(error.contains("model.safetensors"), "what was looked for: {error}");
+    fs::write(dir.path().join("model.safetensors"), "version https://git-lfs.github.com/spec/v1")
+        .expect("written");
+    let error = Loader::new(dir.path()).load_model().expect_err("a pointer").to_string();
+    assert!(error.contains("LFS") || error.contains("lfs"), "{error}");
+}
+
+#[test]
+fn degradation_1_strategy_cascading() {
+    // Instead of trying loaders until one does not fail: name, alias, case, model type, each reported.
+    let facts = Facts::of_config("test", json!({"architectures": ["qwen3forcausallm"]}));
+    let registry = Registry::shipped().expect("no errors");
+    let found = Matcher::new(registry).find(&facts).expect("a match").architecture.expect("found");
+    assert_eq!((found.name.as_str(), found.step), ("Qwen3ForCausalLM", Step::Case));
+}
+
+#[test]
+fn degradation_2_tokenizer_fallback_is_reported_and_never_silent() {
+    let cache = folder(&[]);
+    let snapshot = cache.path().join("models--google--gemma-2-2b/snapshots/abc");
+    fs::create_dir_all(&snapshot).expect("a folder");
+    fs::copy(demo().join("tokenizer.json"), snapshot.join("tokenizer.json")).expect("copied");
+    let sae = autoencoder("gemma-2-2b");
+    let tokenizer = Loader::new(sae.path()).hub(Hub::at(cache.path())).load_tokenizer().expect("the base's");
+    assert!(
+        tokenizer.notes().iter().any(|note| note.contains("google/gemma-2-2b")),
+        "{:?}",
+        tokenizer.notes()
+    );
+    // The caller's choice goes before any rule.
+    assert!(Loader::new(sae.path()).tokenizer_from(demo()).load_tokenizer().is_ok());
+}
+
+#[test]
+fn degradation_3_safe_loading_never_panics() {
+    for text in ["", "{", "[]", r#"{"architectures": 7, "model_type": []}"#] {
+        let dir = folder(&["model.safetensors"]);
+        fs::write(dir.path().join("config.json"), text).expect("written");
+        assert!(omni::load_safe(dir.path()).is_none(), "{text}");
+    }
+}
+
+#[test]
+fn degradation_4_an_unknown_type_is_registered_by_data() {
+    let (dir, _) = duo();
+    assert!(Loader::new(dir.path()).load_model().is_err());
+    assert!(duo_loader(dir.path()).load_model().is_ok());
 }
 
 #[test]

@@ -8,7 +8,9 @@ const README: &str = include_str!("../README.md");
 
 fn omni(arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_omni");
-    let output = Command::new(program).args(arguments).env_remove("OMNI_REGISTRY").output();
+    let mut command = Command::new(program);
+    command.args(arguments).env_remove("OMNI_REGISTRY").env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let output = command.output();
     output.expect("the command starts")
 }
 

@@ -200,7 +200,10 @@ return {"logits": lm_head(h), "last_hidden_state": h}
         model.save(dir.path()).expect("it is written");
         let loaded = Loader::new(dir.path()).registry(registry()).load_model().expect("it loads");
         assert_eq!(loaded.architecture(), "ToyForCausalLM");
+        let traced = loaded.definition.traced();
+        assert_eq!(traced, ["forward"], "what was traced to find faults is kept");
         assert_eq!(logits(&loaded), logits(&model));
+        assert_eq!(loaded.definition.traced(), traced, "and is what a call runs");
     }
 
     #[test]

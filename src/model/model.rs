@@ -64,6 +64,13 @@ impl Definition {
         }
     }
 
+    /// The methods that have been traced, once for each choice of optional inputs.
+    #[cfg(test)]
+    pub(crate) fn traced(&self) -> Vec<String> {
+        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.keys().map(|(method, _)| method.clone()).collect()
+    }
+
     /// Gives parameters tensors of their own; what was traced with them tied is forgotten.
     pub(crate) fn untie(&mut self, names: Vec<String>) {
         if !names.is_empty() {
