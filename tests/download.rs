@@ -88,7 +88,7 @@ fn answer(
             break;
         }
         if let Some(value) = line.to_lowercase().strip_prefix("range: bytes=") {
-            range = value.to_owned();
+            value.clone_into(&mut range);
         }
     }
     log.lock().expect("no panic").push((path.clone(), range.clone()));

@@ -23,14 +23,18 @@ const NOT_NEEDED: [&str; 5] = ["trainer_state", "all_results", "train_results", 
 
 /// Whether a file of the top of a model's folder describes it.
 pub(super) fn describes(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     if let Some(template) = name.strip_prefix("additional_chat_templates/") {
-        return template.ends_with(".jinja") && !template.contains('/');
+        return extension == "jinja" && !template.contains('/');
     }
-    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-    let is_index = name.contains(".index.");
-    let is_json = ends(&[".json"]) && !is_index && !NOT_NEEDED.iter().any(|start| name.starts_with(start));
-    let is_text = matches!(name, "vocab.txt" | "merges.txt" | "omni.toml");
-    !name.contains('/') && (is_json || is_text || ends(&[".model", ".tiktoken", ".jinja"]))
+    let is_needed = !name.contains(".index.") && !NOT_NEEDED.iter().any(|start| name.starts_with(start));
+    let wanted = match extension {
+        "json" => is_needed,
+        "txt" | "toml" => matches!(name, "vocab.txt" | "merges.txt" | "omni.toml"),
+        "model" | "tiktoken" | "jinja" => true,
+        _ => false,
+    };
+    wanted && !name.contains('/')
 }
 
 /// The weight files among the names of a folder, and the index that lists them, if one does.

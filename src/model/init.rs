@@ -54,10 +54,8 @@ impl Model {
             keys.insert("architectures".to_owned(), json!([architecture.name.text]));
         }
         let mut program = Program::build(&registry, &architecture, &config, None)?;
-        let forward = match program.has_method("forward") {
-            true => Some(program.trace("forward", &|_| false)?),
-            false => None,
-        };
+        let has_forward = program.has_method("forward");
+        let forward = has_forward.then(|| program.trace("forward", &|_| false)).transpose()?;
         let params = program.params().to_vec();
         let binding = Binding::fresh(&wanted(&params), StoredDtype::F32)?;
         let deviation = config.get("initializer_range").and_then(Json::as_f64).unwrap_or(DEVIATION);

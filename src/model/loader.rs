@@ -280,10 +280,8 @@ impl<'a> Loader<'a> {
         let source = facts.config().map(|document| Arc::clone(&document.source));
         let mut program = Program::build(registry, &architecture, &config, source)?;
         // What can be wrong with a body is found before any weight is touched.
-        let forward = match program.has_method("forward") {
-            true => Some(program.trace("forward", &|_| false)?),
-            false => None,
-        };
+        let has_forward = program.has_method("forward");
+        let forward = has_forward.then(|| program.trace("forward", &|_| false)).transpose()?;
         let params = program.params().to_vec();
         let ignored = program.ignored()?;
         let mut definition = Definition::new(registry, &program, config, forward);
