@@ -307,6 +307,15 @@ fn a_repository_is_looked_up_in_the_cache_and_what_is_missing_has_two_ways_on() 
     Ok(())
 }
 
+#[cfg(not(feature = "hub"))]
+#[test]
+fn a_build_without_the_network_says_so() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let (code, _, err) = omni(dir.path(), &["info", "org/absent", "--download"])?;
+    assert!(code == 1 && err.contains("feature `hub`") && err.contains("hf download org/absent"), "{err}");
+    Ok(())
+}
+
 /// The architectures that a recorded checkpoint is of: one a folder, or one a component of a pipeline.
 fn recorded() -> Result<BTreeSet<String>, Box<dyn Error>> {
     let mut names = BTreeSet::new();

@@ -402,6 +402,14 @@ fn load_takes_one_file_of_a_directory() {
     for file in ["config.json", "model.safetensors"] {
         assert!(omni::load(demo().join(file)).is_ok(), "{file}");
     }
+    // The weight file that is named is the one that is read.
+    let dir = folder(&["model.safetensors"]);
+    for file in ["config.json", "tokenizer.json"] {
+        fs::copy(demo().join(file), dir.path().join(file)).expect("copied");
+    }
+    fs::copy(demo().join("model.safetensors"), dir.path().join("best.safetensors")).expect("copied");
+    assert!(omni::load(dir.path()).is_err());
+    assert!(omni::load(dir.path().join("best.safetensors")).is_ok());
 }
 
 #[test]
@@ -604,7 +612,10 @@ fn error_tokenizer_dependency_missing() {
     assert!(error.starts_with("Tokenizer dependency missing: `"), "{error}");
     // A path in a config is no base model: nothing outside the directory is read.
     let sly = autoencoder(&demo().display().to_string());
-    assert!(Loader::new(sly.path()).hub(Hub::at(empty.path())).load_tokenizer().is_err());
+    let error = Loader::new(sly.path()).hub(Hub::at(empty.path())).load_tokenizer().expect_err("a path");
+    let omni::model::LoadError::Definition(problem) = error else { panic!("{error}") };
+    let help = problem.help.expect("what to do");
+    assert!(help.contains("which is no repository") && help.contains("tokenizer_from"), "{help}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Read};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -32,6 +33,9 @@ pub(crate) struct Run {
     /// Load only a part: full, or a mode of the architecture, such as `thinker_only`.
     #[arg(long, value_name = "NAME", default_value = FULL)]
     mode: String,
+    /// Take the tokenizer of this directory.
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
     /// The width of floats: auto, f32, f16 or bf16.
     #[arg(long, default_value = "auto")]
     dtype: Dtype,
@@ -72,9 +76,11 @@ impl Run {
         self.source.fetch(Want::Weights)?;
         let bar = output::Progress::new("loading");
         let started = Instant::now();
-        let (model, tokenizer) = self
-            .source
-            .loader()
+        let mut loader = self.source.loader();
+        if let Some(dir) = &self.tokenizer {
+            loader = loader.tokenizer_from(dir);
+        }
+        let (model, tokenizer) = loader
             .registry(registry)
             .device(device)
             .mode(self.mode.as_str())

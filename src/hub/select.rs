@@ -19,9 +19,11 @@ pub(super) const PIPELINE: &str = "model_index.json";
 /// Files by which a folder is known for a model.
 const CONFIGS: [&str; 5] = [PIPELINE, "config.json", "cfg.json", "hyperparams.json", "params.json"];
 /// JSON that a trainer leaves and nobody needs.
+#[cfg(any(test, feature = "hub"))]
 const NOT_NEEDED: [&str; 5] = ["trainer_state", "all_results", "train_results", "eval_results", "optimizer"];
 
 /// Whether a file of the top of a model's folder describes it.
+#[cfg(any(test, feature = "hub"))]
 pub(super) fn describes(name: &str) -> bool {
     let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     if let Some(template) = name.strip_prefix("additional_chat_templates/") {

@@ -13,14 +13,14 @@ use super::load::{self, Dtype, LoadError, bind, definition, generation};
 use super::model::{Definition, Model};
 use super::save::Origin;
 use crate::diag::Problem;
-use crate::facts::{self, Facts, Hub};
+use crate::facts::{self, Facts, Hub, RepositoryPath};
 use crate::hub::{self, Want};
 use crate::lang::Program;
 use crate::matcher::{Match, Matcher};
 use crate::ops::backend::Device;
 use crate::registry::{FULL, LoadError as RegistryError, Registry};
 use crate::tokenizer::{Tokenizer, TokenizerError};
-use crate::weights::Checkpoint;
+use crate::weights::{Checkpoint, WeightsError};
 
 /// Told how many bytes of how many are there: first of a download, if there is one, then of what is loaded.
 pub type Progress<'a> = Box<dyn FnMut(u64, u64) + 'a>;
@@ -242,7 +242,10 @@ impl<'a> Loader<'a> {
         let hub = self.hub.get_or_insert_with(Hub::from_env);
         for hint in &hints {
             // What a config or a rule names is the id of a repository, never a path.
-            if self.download && !Path::new(&hint.repository).exists() {
+            if RepositoryPath::parse(&hint.repository).is_none() {
+                continue;
+            }
+            if self.download {
                 hub::fetch(&hint.repository, hub, Want::Description, &mut |_, _| {})?;
             }
             if let Ok(base) = hub.snapshot(&hint.repository, None)
@@ -257,13 +260,23 @@ impl<'a> Loader<'a> {
         }
         match hints.first() {
             None => Err(missing.into()),
-            Some(hint) => Err(Problem::unplaced("tokenizer-missing", missing.to_string())
-                .help(format!(
-                    "it is that of {0}, which is not in the local cache: allow the download with `--download` (in \
-                     Rust: `Loader::allow_download`), run `hf download {0}`, or name a folder",
-                    hint.repository
-                ))
-                .into()),
+            Some(hint) => {
+                let base = &hint.repository;
+                let help = if RepositoryPath::parse(base).is_some() {
+                    format!(
+                        "it is that of {base}, which is not in the local cache: allow the download with `--download` \
+                         (in Rust: `Loader::allow_download`), run `hf download {base}`, or name a folder with \
+                         `--tokenizer` (in Rust: `Loader::tokenizer_from`)"
+                    )
+                } else {
+                    format!(
+                        "{} names `{base}`, which is no repository: name a folder with `--tokenizer` (in Rust: \
+                         `Loader::tokenizer_from`)",
+                        hint.told_by
+                    )
+                };
+                Err(Problem::unplaced("tokenizer-missing", missing.to_string()).help(help).into())
+            }
         }
     }
 
@@ -286,7 +299,7 @@ impl<'a> Loader<'a> {
         let ignored = program.ignored()?;
         let mut definition = Definition::new(registry, &program, config, forward);
         drop(program);
-        let checkpoint = Checkpoint::open(facts.root())?;
+        let checkpoint = checkpoint(facts)?;
         let mut binding = bind(&architecture, ignored, &params, &checkpoint)?;
         // Where the checkpoint holds other values for a tied parameter, it is right and the tie is wrong.
         definition.untie(binding.resolve_ties(&checkpoint)?.into_iter().map(|tie| tie.name).collect());
@@ -315,4 +328,15 @@ impl<'a> Loader<'a> {
 
 fn matched(matcher: &Matcher<'_>, facts: &Facts) -> Result<Match, Problem> {
     matcher.find(facts).map_err(|reasons| reasons.problem(facts))
+}
+
+/// The checkpoint: the weight file that was pointed at, if one was, else the one of the directory.
+fn checkpoint(facts: &Facts) -> Result<Checkpoint, WeightsError> {
+    const ENDINGS: [&str; 7] = [".safetensors", ".npz", ".bin", ".pt", ".pth", ".ckpt", ".index.json"];
+    // One shard of a set stands for the set.
+    let whole = |file: &&str| ENDINGS.iter().any(|ending| file.ends_with(ending)) && !file.contains("-of-");
+    match facts.chosen_file().filter(whole) {
+        Some(file) => Checkpoint::open(facts.root().join(file)),
+        None => Checkpoint::open(facts.root()),
+    }
 }
