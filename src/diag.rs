@@ -159,14 +159,14 @@ impl Problem {
             .with_context_lines(1);
         let mut out = String::new();
         // Formatting into a `String` cannot fail.
-        let _ = handler.render_report(&mut out, &Report(self));
+        let _ = handler.render_report(&mut out, &Report::of(self));
         out
     }
 
     /// The report as miette sees it, for a caller with its own handler.
     #[must_use]
     pub fn as_diagnostic(&self) -> impl Diagnostic + '_ {
-        Report(self)
+        Report::of(self)
     }
 
     fn sort_key(&self) -> (&str, usize, usize, &str, &str) {
@@ -202,7 +202,13 @@ pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
     (line, before[start..].chars().count() + 1)
 }
 
-struct Report<'a>(&'a Problem);
+struct Report<'a>(&'a Problem, Vec<Elsewhere<'a>>);
+
+impl<'a> Report<'a> {
+    fn of(problem: &'a Problem) -> Self {
+        Self(problem, Elsewhere::of(problem))
+    }
+}
 
 impl fmt::Debug for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -241,12 +247,72 @@ impl Diagnostic for Report<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.0.span.as_ref()?;
-        let label = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let first = LabeledSpan::new_primary_with_span(label(&self.0.label), span.range.clone());
         let same_file = self.0.related.iter().filter(|(other, _)| other.source == span.source);
         let rest =
-            same_file.map(move |(other, text)| LabeledSpan::new_with_span(label(text), other.range.clone()));
+            same_file.map(|(other, text)| LabeledSpan::new_with_span(label(text), other.range.clone()));
         Some(Box::new(std::iter::once(first).chain(rest)))
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        (!self.1.is_empty()).then(|| {
+            let elsewhere = self.1.iter().map(|elsewhere| elsewhere as &dyn Diagnostic);
+            Box::new(elsewhere) as Box<dyn Iterator<Item = &'a dyn Diagnostic>>
+        })
+    }
+}
+
+fn label(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The places of a problem that lie in one other file.
+struct Elsewhere<'a> {
+    source: &'a Arc<Source>,
+    places: Vec<&'a (Span, String)>,
+}
+
+impl<'a> Elsewhere<'a> {
+    /// One for each file beside the problem's own, in the order of their first place.
+    fn of(problem: &'a Problem) -> Vec<Self> {
+        let own = problem.span.as_ref().map(|span| &span.source);
+        let mut files: Vec<Self> = Vec::new();
+        for place in problem.related.iter().filter(|(span, _)| Some(&span.source) != own) {
+            match files.iter_mut().find(|file| *file.source == place.0.source) {
+                Some(file) => file.places.push(place),
+                None => files.push(Self { source: &place.0.source, places: vec![place] }),
+            }
+        }
+        files
+    }
+}
+
+impl fmt::Debug for Elsewhere<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.places, f)
+    }
+}
+
+impl fmt::Display for Elsewhere<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "in {}", self.source.name)
+    }
+}
+
+impl std::error::Error for Elsewhere<'_> {}
+
+impl Diagnostic for Elsewhere<'_> {
+    fn severity(&self) -> Option<Severity> {
+        Some(Severity::Advice)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        Some(&**self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let labels = self.places.iter();
+        Some(Box::new(labels.map(|(span, text)| LabeledSpan::new_with_span(label(text), span.range.clone()))))
     }
 }
 
@@ -394,6 +460,16 @@ mod tests {
             problem.to_string(),
             "a.toml:2:7: `hiden_size` is not a name in scope (did you mean `hidden_size`?)"
         );
+    }
+
+    #[test]
+    fn a_place_in_another_file_is_shown_with_that_file() {
+        let (definition, config) =
+            (Source::new("a.toml", "x = 'size'\n"), Source::new("c.json", "{\n\"size\": 0\n}"));
+        let problem = Problem::error("wrong-size", Span::new(&definition, 5..9), "a size is 0")
+            .related(Span::new(&config, 2..11), "this");
+        let text = problem.render(80);
+        assert!(text.contains("c.json:2:1") && text.contains("this"), "{text}");
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn one_file_of_a_model_means_its_directory() {
 
 #[test]
 fn what_is_no_model_directory_is_named() {
-    assert_eq!(refusal(&[]), "`DIR` is an empty directory");
+    assert_eq!(refusal(&[]), "`DIR` is an empty directory: give the one that holds the model's files");
     let dir = directory(&[("notes.txt", "hello")]);
     let missing = read(dir.path().join("nowhere")).expect_err("missing");
     assert!(matches!(missing, FactsError::Missing { .. }), "{missing}");
@@ -96,18 +96,27 @@ fn what_is_no_model_directory_is_named() {
 #[test]
 fn a_broken_config_is_refused_with_its_place() {
     let refused = |text: &str| refusal(&[("config.json", text)]);
-    assert_eq!(refused(""), "`config.json` is empty");
-    assert_eq!(refused("[1]"), "`config.json` holds a list, expected an object");
-    assert_eq!(refused("{\"a\": 1,}"), "`config.json`: trailing comma at line 1 column 9");
-    assert_eq!(refused("{} x"), "`config.json`: trailing characters at line 1 column 4");
+    assert_eq!(refused(""), "`config.json` is empty: download it again");
     assert_eq!(
-        refused("{\"a\": 1, \"a\": 2}"),
-        "`config.json`: the key `a` occurs twice at line 1 column 12"
+        refused("[1]"),
+        "`config.json` holds a list, expected an object: put the right file in its place"
+    );
+    assert_eq!(
+        refused("{\"a\": 1,}"),
+        "`config.json`: trailing comma at line 1 column 9: mend it there, or download it again"
+    );
+    assert!(refused("{} x").starts_with("`config.json`: trailing characters at line 1 column 4"));
+    assert!(
+        refused("{\"a\": 1, \"a\": 2}")
+            .starts_with("`config.json`: the key `a` occurs twice at line 1 column 12")
     );
     let deep = format!("{}{}", "{\"a\":".repeat(200), "}".repeat(200));
     assert!(refused(&deep).contains("recursion limit exceeded"));
     let large = format!("{{\"a\": \"{}\"}}", "x".repeat(10 * 1024 * 1024));
-    assert_eq!(refused(&large), "`config.json` is 10485769 bytes; at most 10485760 are read");
+    assert_eq!(
+        refused(&large),
+        "`config.json` is 10485769 bytes, at most 10485760 are read: put the right file in its place"
+    );
 }
 
 #[test]
@@ -115,7 +124,10 @@ fn a_config_that_is_not_utf8_is_refused() {
     let dir = TempDir::new().expect("a temporary directory");
     fs::write(dir.path().join("config.json"), b"{\"a\": \"\xfe\"}").expect("written");
     let error = read(dir.path()).expect_err("not UTF-8").to_string();
-    assert_eq!(error, "`config.json` is not UTF-8: first wrong byte at offset 7");
+    assert_eq!(
+        error,
+        "`config.json` is not UTF-8, the first wrong byte is at offset 7: save it as UTF-8, or download it again"
+    );
 }
 
 #[test]
@@ -283,7 +295,7 @@ fn a_weight_file_that_is_a_pointer_or_torn_is_an_error_not_a_panic() {
         let dir = directory(&[("config.json", "{}")]);
         fs::write(dir.path().join("model.safetensors"), bytes).expect("written");
         let error = read(dir.path()).expect("facts").tensors().expect_err("no header");
-        assert!(matches!(error, FactsError::Header { .. }), "{error}");
+        assert!(matches!(error, FactsError::Header { .. } | FactsError::LfsPointer { .. }), "{error}");
     }
 }
 

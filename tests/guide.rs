@@ -569,7 +569,7 @@ fn error_no_config_json_found() {
 fn error_path_does_not_exist() {
     let info = info::model_info("/no/such/place");
     assert_eq!(info.name, "place");
-    assert_eq!(info.error.as_deref(), Some("`/no/such/place` does not exist"));
+    assert_eq!(info.error.as_deref(), Some("`/no/such/place` does not exist: check how it is spelled"));
 }
 
 #[test]

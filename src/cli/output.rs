@@ -24,10 +24,15 @@ pub(crate) fn report(error: &(dyn Error + 'static)) {
             let _ = write!(stderr, "{}", render(&problem));
         }
     } else {
-        let _ = writeln!(stderr, "error: {error}");
+        let message = error.to_string();
+        let _ = writeln!(stderr, "error: {message}");
         let mut source = error.source();
         while let Some(cause) = source {
-            let _ = writeln!(stderr, "  because: {cause}");
+            let cause_message = cause.to_string();
+            // Some errors tell their cause themselves.
+            if !message.contains(&cause_message) {
+                let _ = writeln!(stderr, "  because: {cause_message}");
+            }
             source = cause.source();
         }
     }

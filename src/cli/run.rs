@@ -43,16 +43,16 @@ pub(crate) struct Run {
     #[arg(long, short = 'n', value_name = "COUNT")]
     max_new_tokens: Option<usize>,
     /// Divides the logits: below 1 safer, above 1 wilder; 0 always takes the likeliest token.
-    #[arg(long)]
+    #[arg(long, value_parser = number::<0, 1_000_000>)]
     temperature: Option<f32>,
     /// Draw among this many likeliest tokens; 0 for all.
     #[arg(long)]
     top_k: Option<usize>,
     /// Draw among the fewest tokens whose probabilities reach this sum.
-    #[arg(long)]
+    #[arg(long, value_parser = number::<0, 1>)]
     top_p: Option<f32>,
     /// Above 1, tokens that were already there become less likely.
-    #[arg(long)]
+    #[arg(long, value_parser = positive)]
     repetition_penalty: Option<f32>,
     /// The seed of the draws; the same seed gives the same text.
     #[arg(long, default_value_t = 0)]
@@ -66,6 +66,20 @@ pub(crate) struct Run {
     /// Print one JSON object at the end instead of streaming.
     #[arg(long)]
     json: bool,
+}
+
+/// A number between two bounds.
+fn number<const LOW: u32, const HIGH: u32>(text: &str) -> Result<f32, String> {
+    let number: Option<f32> = text.parse().ok();
+    let fits = |number: &f32| f64::from(*number) >= LOW.into() && f64::from(*number) <= HIGH.into();
+    number.filter(fits).ok_or_else(|| format!("expected a number from {LOW} to {HIGH}"))
+}
+
+/// A number above 0.
+fn positive(text: &str) -> Result<f32, String> {
+    let number: Option<f32> = text.parse().ok();
+    let fits = |number: &f32| number.is_finite() && *number > 0.0;
+    number.filter(fits).ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 impl Run {
@@ -88,7 +102,7 @@ impl Run {
             .progress(|done, total| bar.update(done, total))
             .load()?;
         bar.finish();
-        for note in tokenizer.notes() {
+        for note in model.remarks().iter().chain(tokenizer.notes()) {
             output::note(note);
         }
         let load_seconds = started.elapsed().as_secs_f64();

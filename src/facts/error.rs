@@ -11,7 +11,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FactsError {
     /// There is nothing at the path, and it is no id of a cached repository either.
-    #[error("`{}` does not exist{looked}", path.display())]
+    #[error("`{}` does not exist{looked}: check how it is spelled", path.display())]
     Missing {
         /// The path as given.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub enum FactsError {
         reason: String,
     },
     /// The directory holds nothing.
-    #[error("`{}` is an empty directory", path.display())]
+    #[error("`{}` is an empty directory: give the one that holds the model's files", path.display())]
     EmptyDirectory {
         /// The directory.
         path: PathBuf,
@@ -41,13 +41,13 @@ pub enum FactsError {
         path: PathBuf,
     },
     /// The file holds nothing.
-    #[error("`{file}` is empty")]
+    #[error("`{file}` is empty: download it again")]
     EmptyFile {
         /// The file.
         file: String,
     },
     /// The file is larger than any honest one of its kind.
-    #[error("`{file}` is {size} bytes; at most {limit} are read")]
+    #[error("`{file}` is {size} bytes, at most {limit} are read: put the right file in its place")]
     TooLarge {
         /// The file.
         file: String,
@@ -56,8 +56,28 @@ pub enum FactsError {
         /// The most that is read.
         limit: u64,
     },
+    /// A Git LFS pointer stands in the place of the file.
+    #[error(
+        "`{file}` is a Git LFS pointer, not the file it stands for: run `git lfs pull` in its directory, or download the file again"
+    )]
+    LfsPointer {
+        /// The file.
+        file: String,
+    },
+    /// A shard that an index names and that is not there.
+    #[error(
+        "`{file}` is missing, though `{index}` names it: download it, or remove the index if it is stale"
+    )]
+    MissingShard {
+        /// The shard.
+        file: String,
+        /// The index.
+        index: String,
+    },
     /// The file is not UTF-8.
-    #[error("`{file}` is not UTF-8: first wrong byte at offset {offset}")]
+    #[error(
+        "`{file}` is not UTF-8, the first wrong byte is at offset {offset}: save it as UTF-8, or download it again"
+    )]
     NotUtf8 {
         /// The file.
         file: String,
@@ -65,7 +85,7 @@ pub enum FactsError {
         offset: usize,
     },
     /// The file is not JSON, repeats a key, or is nested too deeply.
-    #[error("`{file}`: {message}")]
+    #[error("`{file}`: {message}: mend it there, or download it again")]
     Json {
         /// The file.
         file: String,
@@ -73,7 +93,7 @@ pub enum FactsError {
         message: String,
     },
     /// The JSON is not an object.
-    #[error("`{file}` holds {found}, expected an object")]
+    #[error("`{file}` holds {found}, expected an object: put the right file in its place")]
     NotAnObject {
         /// The file.
         file: String,
@@ -89,7 +109,7 @@ pub enum FactsError {
         target: PathBuf,
     },
     /// A weight file whose header cannot be understood.
-    #[error("`{file}`: {message}")]
+    #[error("`{file}`: {message}: download it again")]
     Header {
         /// The file.
         file: String,

@@ -20,8 +20,16 @@ pub const INFINITY: f64 = f64::MAX;
 
 const FLOAT_KEY: &str = "__float__";
 
+/// Whether this is the beginning of a Git LFS pointer.
+pub(super) fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"version https://git-lfs.github.com/spec/")
+}
+
 /// The text of a file, without its byte order mark.
 pub(super) fn decode(file: &str, bytes: Vec<u8>) -> Result<String, FactsError> {
+    if is_lfs_pointer(&bytes) {
+        return Err(FactsError::LfsPointer { file: file.to_owned() });
+    }
     let mut text = String::from_utf8(bytes).map_err(|error| FactsError::NotUtf8 {
         file: file.to_owned(),
         offset: error.utf8_error().valid_up_to(),
@@ -200,7 +208,8 @@ mod tests {
     fn a_repeated_key_is_an_error_with_its_place() {
         assert_eq!(
             read(b"{\"a\": 1,\n \"b\": {\"c\": 1, \"c\": 2}}"),
-            Err("`config.json`: the key `c` occurs twice at line 2 column 18".into())
+            Err("`config.json`: the key `c` occurs twice at line 2 column 18: mend it there, or download it again"
+                .into())
         );
     }
 
@@ -217,12 +226,19 @@ mod tests {
     #[test]
     fn what_is_not_json_names_the_file_and_the_place() {
         let first_line = |bytes: &[u8]| read(bytes).expect_err("is no JSON");
-        assert_eq!(first_line(b""), "`config.json` is empty");
-        assert_eq!(first_line(b" \n"), "`config.json` is empty");
-        assert_eq!(first_line(b"{\"a\": \xff}"), "`config.json` is not UTF-8: first wrong byte at offset 6");
-        assert_eq!(first_line(b"{\"a\": 1e999}"), "`config.json`: number out of range at line 1 column 11");
-        assert_eq!(first_line(b"{\"a\": Infinit}"), "`config.json`: expected value at line 1 column 7");
+        let starts = |bytes: &[u8], expected: &str| {
+            let found = first_line(bytes);
+            assert!(found.starts_with(&format!("`config.json`{expected}")), "{found}");
+            assert!(found.contains("download it again"), "{found}");
+        };
+        starts(b"", " is empty");
+        starts(b" \n", " is empty");
+        starts(b"{\"a\": \xff}", " is not UTF-8, the first wrong byte is at offset 6");
+        starts(b"{\"a\": 1e999}", ": number out of range at line 1 column 11");
+        starts(b"{\"a\": Infinit}", ": expected value at line 1 column 7");
         let deep = [b"[".repeat(200), b"]".repeat(200)].concat();
-        assert_eq!(first_line(&deep), "`config.json`: recursion limit exceeded at line 1 column 128");
+        starts(&deep, ": recursion limit exceeded at line 1 column 128");
+        let pointer = first_line(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n");
+        assert!(pointer.starts_with("`config.json` is a Git LFS pointer"), "{pointer}");
     }
 }

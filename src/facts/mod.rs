@@ -302,10 +302,10 @@ impl Facts {
     /// As [`Facts::tensors`].
     pub fn parameters(&self) -> Result<Option<u64>, FactsError> {
         let tensors = self.tensors()?;
-        let sizes = tensors.iter().map(|tensor| {
+        let mut sizes = tensors.iter().map(|tensor| {
             tensor.shape.as_ref().map(|shape| shape.iter().fold(1_u64, |n, size| n.saturating_mul(*size)))
         });
-        let total: Option<u64> = sizes.sum();
+        let total = sizes.try_fold(0_u64, |total, size| Some(total.saturating_add(size?)));
         Ok(total.filter(|_| !tensors.is_empty()))
     }
 
@@ -316,6 +316,6 @@ impl Facts {
         files
             .filter_map(|entry| fs::metadata(self.root.join(&entry.path)).ok())
             .map(|found| found.len())
-            .sum()
+            .fold(0, u64::saturating_add)
     }
 }

@@ -4,7 +4,7 @@
 //! an npz; never a tensor's bytes. What `weights` later loads is checked there; this is a look, not a validation.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::FactsError;
 use super::document::{contained, read_limited};
+use super::json::is_lfs_pointer;
 use super::listing::{Entry, Kind};
 
 /// The format's own limit on a header, in bytes.
@@ -80,10 +81,19 @@ fn has_ending(name: &str, ending: &str) -> bool {
 fn indexed(root: &Path, index: &str) -> Result<Vec<String>, FactsError> {
     let bytes = read_limited(&contained(root, index)?, index, HEADER_LIMIT)?;
     let wrong = |message: String| FactsError::Header { file: index.to_owned(), message };
+    if is_lfs_pointer(&bytes) {
+        return Err(FactsError::LfsPointer { file: index.to_owned() });
+    }
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     let map = value.get("weight_map").and_then(Value::as_object);
     let map = map.ok_or_else(|| wrong("no `weight_map` in the index".to_owned()))?;
     let files: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
+    if let Some(absent) =
+        files.iter().find(|file| contained(root, file).is_ok_and(|path| fs::symlink_metadata(path).is_err()))
+    {
+        let (file, index) = ((*absent).to_owned(), index.to_owned());
+        return Err(FactsError::MissingShard { file, index });
+    }
     Ok(files.into_iter().map(str::to_owned).collect())
 }
 
@@ -92,10 +102,17 @@ fn safetensors_header(path: &Path, name: &str) -> Result<Vec<TensorFact>, FactsE
     let mut file = File::open(path).map_err(FactsError::io(path))?;
     let size = file.metadata().map_err(FactsError::io(path))?.len();
     let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(|_| wrong("too short for a safetensors header".to_owned()))?;
+    file.read_exact(&mut length).map_err(|_| wrong(format!("{size} bytes are no safetensors file")))?;
     let length = u64::from_le_bytes(length);
     if length > HEADER_LIMIT || length > size.saturating_sub(8) {
-        return Err(wrong(format!("no safetensors header: its length reads as {length} bytes")));
+        let mut start = [0; 64];
+        let read = file.rewind().and_then(|()| file.read(&mut start)).unwrap_or(0);
+        if is_lfs_pointer(&start[..read]) {
+            return Err(FactsError::LfsPointer { file: name.to_owned() });
+        }
+        return Err(wrong(format!(
+            "no safetensors header: its length reads as {length} bytes, the file has {size}"
+        )));
     }
     let mut header = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(length).read_to_end(&mut header).map_err(FactsError::io(path))?;
@@ -111,7 +128,7 @@ fn tensor(name: &str, entry: &Value) -> TensorFact {
     TensorFact {
         name: name.to_owned(),
         dtype: entry.get("dtype").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        shape: shape.map(|sizes| sizes.iter().filter_map(Value::as_u64).collect()),
+        shape: shape.and_then(|sizes| sizes.iter().map(Value::as_u64).collect()),
     }
 }
 

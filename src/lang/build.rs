@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::ast::{Expr, ExprKind, TextRange};
 use super::builtins::wrong_arguments;
 use super::config::Config;
+use super::given::trace_back;
 use super::instance::{Blueprint, Instance, Parsed, blame, join};
 use super::tracer::{Mode, Scope, Tracer};
 use super::value::{Eval, Value};
@@ -23,11 +24,10 @@ impl Tracer<'_> {
     pub(super) fn realize(&mut self, blueprint: &Blueprint, path: &str) -> Eval<Rc<Instance>> {
         let built = self.deeper(&blueprint.span, |tracer| tracer.build(blueprint, path));
         let is_kind = blueprint.module.is_kind() && !path.is_empty();
-        built.map_err(
-            |problem| {
-                if is_kind { blame(problem, &blueprint.span, &blueprint.span) } else { problem }
-            },
-        )
+        built.map_err(|problem| {
+            let problem = if is_kind { blame(problem, &blueprint.span, &blueprint.span) } else { problem };
+            trace_back(problem, &blueprint.module, &blueprint.config)
+        })
     }
 
     fn build(&mut self, blueprint: &Blueprint, path: &str) -> Eval<Rc<Instance>> {
@@ -113,7 +113,7 @@ impl Tracer<'_> {
         }
         let shape = self.shape(&value, parsed, &scope)?;
         let full = instance.child(&name.text);
-        if let Some(other) = self.params.iter().find(|param| param.name == full) {
+        if let Some(other) = self.named.get(&full).map(|id| &self.params[id.0]) {
             let problem = scope.error(
                 "tensor-named-twice",
                 &parsed.expr.range,
@@ -122,6 +122,7 @@ impl Tracer<'_> {
             return Err(problem.related(other.span.clone(), "the other one"));
         }
         let id = ParamId(self.params.len());
+        self.named.insert(full.clone(), id);
         let stored = self.stored(instance, name, &full)?;
         self.params.push(Param {
             name: full,
@@ -151,39 +152,16 @@ impl Tracer<'_> {
             let size = number.and_then(|number| usize::try_from(number).ok()).filter(|size| *size > 0);
             let Some(size) = size else {
                 let message = format!("a size of a tensor is {}, expected an int above 0", item.describe());
-                return Err(self.blame_config(scope.error("wrong-size", at, message), scope));
+                return Err(scope.error("wrong-size", at, message));
             };
             elements = elements.saturating_mul(size as u64);
             shape.push(size);
         }
         if elements > MAX_ELEMENTS {
             let message = format!("a tensor of shape {shape:?} is larger than any memory");
-            return Err(self.blame_config(scope.error("wrong-size", &parsed.expr.range, message), scope));
+            return Err(scope.error("wrong-size", &parsed.expr.range, message));
         }
         Ok(shape)
-    }
-
-    /// Adds where in `config.json` the numbers stand that an expression was computed from.
-    fn blame_config(&self, problem: Problem, scope: &Scope<'_>) -> Problem {
-        let mut fields = Vec::new();
-        let mut collect = |config: &Config| {
-            for name in config.known() {
-                if let Some(value) = config.json().get(name).filter(|value| value.is_number()) {
-                    fields.push((name.to_owned(), value.to_string()));
-                }
-            }
-        };
-        collect(&scope.config);
-        let suspicious = |value: &str| value.parse::<f64>().is_ok_and(|number| number <= 0.0 || number > 1e9);
-        let odd: Vec<String> = fields
-            .iter()
-            .filter(|(_, value)| suspicious(value))
-            .map(|(name, value)| format!("`{name}` = {value}"))
-            .collect();
-        if odd.is_empty() {
-            return problem.help(format!("the sizes come from {}", scope.config.name()));
-        }
-        problem.help(format!("{} has {}", scope.config.name(), odd.join(", ")))
     }
 
     /// Makes a layer or parameter share the tensors of another.

@@ -150,6 +150,10 @@ fn range_length(arguments: &[Value]) -> Result<u64, Fault> {
         })
         .collect();
     let (start, end, step) = match bounds.as_deref() {
+        // Python counts to a negative number in no steps; here it is a count that went wrong.
+        Some([end]) if *end < 0 => {
+            return Err(Fault::value(format!("`range` is to count to {end}, expected an int from 0")));
+        }
         Some([end]) => (0, *end, 1),
         Some([start, end]) => (*start, *end, 1),
         Some([start, end, step]) if *step != 0 => (*start, *end, *step),

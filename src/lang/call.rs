@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::ast::{Expr, ExprKind, TextRange};
 use super::builtins::{self, wrong_arguments};
+use super::given::trace_back;
 use super::instance::{Blueprint, Instance, Parameter, blame};
-use super::tracer::{Mode, Scope, Tracer};
+use super::tracer::{Block, Mode, Scope, Tracer};
 use super::value::{Eval, Value};
 use crate::diag::{Problem, did_you_mean};
 use crate::ops::call::{Arg, resolve_axis};
@@ -365,7 +366,9 @@ impl Tracer<'_> {
         }
         let value = self.deeper(&scope.span(range), |tracer| tracer.run(layer, method, arguments));
         let value = value.map_err(|problem| {
-            if layer.module.is_kind() { blame(problem, &scope.span(range), &layer.span) } else { problem }
+            let is_kind = layer.module.is_kind();
+            let problem = if is_kind { blame(problem, &scope.span(range), &layer.span) } else { problem };
+            trace_back(problem, &layer.module, &layer.config)
         })?;
         self.tap(&layer.path, name, &value);
         Ok(value)
@@ -377,10 +380,10 @@ impl Tracer<'_> {
         if path.is_empty() {
             return;
         }
-        let taps = &mut self.block().taps;
-        let calls =
-            taps.iter().filter(|(name, _)| name == &path || name.starts_with(&format!("{path}#"))).count();
-        let path = if calls == 0 { path } else { format!("{path}#{calls}") };
+        let Block { taps, calls, .. } = self.block();
+        let calls = calls.entry(path.clone()).or_default();
+        let path = if *calls == 0 { path } else { format!("{path}#{calls}") };
+        *calls += 1;
         match value {
             Value::Tensor(slot, _) => taps.push((path, *slot)),
             Value::List(items) => {

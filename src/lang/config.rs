@@ -11,6 +11,9 @@ use super::value::{Eval, Value};
 use crate::diag::{Problem, Source, Span};
 use crate::registry::{Code, ConfigTable, Fallback, Name};
 
+/// Longer lines of a config file are not shown to people.
+const LONGEST_LINE: usize = 400;
+
 /// A config, or a part of one.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -67,6 +70,29 @@ impl Config {
     /// Every field that can be read, for suggestions.
     pub(super) fn known(&self) -> Vec<&str> {
         self.table.iter().flat_map(|table| table.fields.keys().map(String::as_str)).collect()
+    }
+
+    /// The text of the file, if it is known.
+    pub(super) fn source(&self) -> Option<&Arc<Source>> {
+        self.source.as_ref()
+    }
+
+    /// The key of the file that gives the field, with its value: the field's name or another spelling.
+    pub(super) fn given(&self, name: &str) -> Option<(&str, &Json)> {
+        let aliases = self.table.iter().flat_map(|table| &table.aliases);
+        let spellings = aliases.filter(|(ours, _)| ours == name).map(|(_, theirs)| theirs.as_str());
+        let mut given = std::iter::once(name)
+            .chain(spellings)
+            .filter_map(|key| self.json.as_object()?.get_key_value(key));
+        given.find(|(_, value)| !value.is_null()).map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// How the field is computed where the file does not give it.
+    pub(super) fn derivation(&self, name: &str) -> Option<&Code> {
+        match &self.table.as_ref()?.fields.get(name)?.fallback {
+            Fallback::Derived(code) => Some(code),
+            _ => None,
+        }
     }
 
     /// The raw value under the field's name or its other spellings.
@@ -171,7 +197,10 @@ impl Config {
         };
         let at = start + source.text[start..].find(&key)?;
         let line = source.text[at..].find('\n').map_or(source.text.len(), |end| at + end);
-        Some(Span::new(source, at..line))
+        // A file that is one long line is better named than shown.
+        let shown = |line: &str| line.len() <= LONGEST_LINE;
+        let start = source.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        shown(&source.text[start..line]).then(|| Span::new(source, at..line))
     }
 
     /// The keys of `config.json` that nothing has read, as dotted paths.

@@ -18,6 +18,7 @@ mod call;
 mod config;
 mod eval;
 mod exec;
+mod given;
 mod instance;
 pub mod parse;
 mod program;

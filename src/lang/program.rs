@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ast::{Expr, ExprKind};
 use super::config::{Config, Resolver};
+use super::given::trace_back;
 use super::instance::{Instance, Parameter};
 use super::tracer::{Block, Mode, Scope, Tracer, span_in};
 use super::value::{Eval, Value};
@@ -192,7 +193,8 @@ impl<'r> Program<'r> {
                 default: default.and_then(|value| value.as_f64()),
             });
         }
-        let value = self.tracer.run(&root, found, arguments)?;
+        let value = self.tracer.run(&root, found, arguments);
+        let value = value.map_err(|problem| trace_back(problem, &root.module, &root.config))?;
         let mut outputs = Vec::new();
         self.outputs("", &value, &mut outputs);
         if outputs.is_empty() {

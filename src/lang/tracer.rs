@@ -31,6 +31,8 @@ pub(super) struct Block {
     pub(super) instrs: Vec<Instr>,
     pub(super) constraints: Vec<Constraint>,
     pub(super) taps: Vec<(String, Slot)>,
+    /// How often the method of each path was called.
+    pub(super) calls: HashMap<String, usize>,
     pub(super) states: usize,
     pub(super) slots: usize,
 }
@@ -58,6 +60,8 @@ pub(super) struct Tracer<'r> {
     pub(super) registry: &'r Registry,
     modules: HashMap<String, Rc<ParsedModule>>,
     pub(super) params: Vec<Param>,
+    /// The place of each parameter, by name.
+    pub(super) named: HashMap<String, ParamId>,
     pub(super) block: Option<Block>,
     steps: u64,
     pub(super) depth: usize,
@@ -137,6 +141,7 @@ impl<'r> Tracer<'r> {
             registry,
             modules: HashMap::new(),
             params: Vec::new(),
+            named: HashMap::new(),
             block: None,
             steps: 0,
             depth: 0,

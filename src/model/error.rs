@@ -42,12 +42,22 @@ pub enum ModelError {
     /// A number that a table of the model has no row for.
     #[error("`{name}` has {found}, expected a number from 0 to {}: the model's table has {rows} rows", rows - 1)]
     OutOfRange {
-        /// The input, or `position`.
+        /// The input.
         name: String,
         /// The number found.
         found: i64,
         /// The number of rows.
         rows: i64,
+    },
+    /// More tokens than the model has positions for.
+    #[error(
+        "{found} tokens are too many: the model has a table of {positions} positions, give it at most so many"
+    )]
+    TooLong {
+        /// The number of tokens, those of earlier steps included.
+        found: i64,
+        /// The number of positions.
+        positions: i64,
     },
     /// Sizes that do not fit together for these inputs.
     #[error("{what} differ for these inputs: {left} and {right}{}", in_path(.path))]

@@ -189,7 +189,10 @@ pub(crate) fn bind(
     }
     let rules =
         BindRules { prefixes, rename: architecture.rename.clone(), ignore: ignored, allow_unused: false };
-    weights::bind(&wanted(params), checkpoint, &rules)
+    weights::bind(&wanted(params), checkpoint, &rules).map_err(|mut report| {
+        report.checkpoint = Some(checkpoint.root().to_owned());
+        report
+    })
 }
 
 fn convert(stored: &PlanStored) -> Stored {
@@ -209,7 +212,43 @@ fn convert(stored: &PlanStored) -> Stored {
     }
 }
 
-/// Reads the tensors of a binding onto a device.
+/// What was seen in the values while loading.
+#[derive(Debug, Default)]
+struct Seen {
+    nan: Vec<String>,
+    overflowed: Vec<String>,
+}
+
+impl Seen {
+    /// As sentences that name the tensors.
+    fn remarks(&self, checkpoint: &Checkpoint) -> Vec<String> {
+        let list = |names: &[String]| {
+            let shown: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
+            let more = names.len() - shown.len();
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            format!("{}{more}", shown.join(", "))
+        };
+        let dir = checkpoint.root().display();
+        let mut remarks = Vec::new();
+        if !self.nan.is_empty() {
+            remarks.push(format!(
+                "the weights in `{dir}` hold values that are not a number (NaN), in {}: what the model gives may be \
+                 none either; download them again if they should hold none",
+                list(&self.nan)
+            ));
+        }
+        if !self.overflowed.is_empty() {
+            remarks.push(format!(
+                "some weights in `{dir}` are too large for this dtype and became infinite, in {}: load them in a \
+                 wider one, such as f32",
+                list(&self.overflowed)
+            ));
+        }
+        remarks
+    }
+}
+
+/// Reads the tensors of a binding onto a device; also says what a person should know about their values.
 pub(super) fn load(
     binding: &Binding,
     checkpoint: &Checkpoint,
@@ -217,17 +256,20 @@ pub(super) fn load(
     float: FloatDType,
     trained: &dyn Fn(&str) -> bool,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<Params, LoadError> {
+) -> Result<(Params, Vec<String>), LoadError> {
     let dtype = match float {
         FloatDType::F16 => LoadDtype::F16,
         FloatDType::BF16 => LoadDtype::BF16,
         _ => LoadDtype::F32,
     };
-    let options = LoadOptions { dtype, check_values: false };
+    let options = LoadOptions { dtype, check_values: true };
     let mut params = Params::default();
+    let mut seen = Seen::default();
     for loaded in binding.load(checkpoint, options, progress) {
         let loaded = loaded?;
         let name = loaded.name;
+        seen.nan.extend(loaded.has_nan.then(|| name.to_owned()));
+        seen.overflowed.extend(loaded.overflowed.then(|| name.to_owned()));
         let wanted: DType = float.into();
         let mut data =
             if loaded.data.dtype == wanted { loaded.data } else { loaded.data.convert_dtype(wanted) };
@@ -237,5 +279,5 @@ pub(super) fn load(
         }
         params.add(name, Value::Float(B::float_from_data(data, device)), trained(name))?;
     }
-    Ok(params)
+    Ok((params, seen.remarks(checkpoint)))
 }

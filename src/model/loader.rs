@@ -308,7 +308,8 @@ impl<'a> Loader<'a> {
         let mut progress = self.progress.unwrap_or_else(|| Box::new(|_, _| {}));
         let trained =
             |name: &str| self.train && !params.iter().any(|param| param.buffer && param.name == name);
-        let mut loaded = load::load(&binding, &checkpoint, &device, float, &trained, &mut *progress)?;
+        let (mut loaded, remarks) =
+            load::load(&binding, &checkpoint, &device, float, &trained, &mut *progress)?;
         if self.train && self.freeze {
             for glob in registry.frozen_for_training(&architecture) {
                 loaded.set_trained(&glob, false).map_err(|error| {
@@ -321,6 +322,7 @@ impl<'a> Loader<'a> {
         model.generation = generation(facts)?;
         let bytes =
             facts.config().map(|document| document.source.text.clone().into_bytes()).unwrap_or_default();
+        model.remarks = remarks;
         model.origin = Some(Arc::new(Origin { binding, config: bytes, dir: Some(facts.root().to_owned()) }));
         Ok(model)
     }

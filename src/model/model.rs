@@ -126,6 +126,7 @@ pub struct Model {
     pub(crate) float: FloatDType,
     pub(crate) generation: GenerationConfig,
     pub(crate) origin: Option<Arc<super::save::Origin>>,
+    pub(crate) remarks: Vec<String>,
 }
 
 impl Model {
@@ -142,6 +143,7 @@ impl Model {
             float,
             generation: GenerationConfig::default(),
             origin: None,
+            remarks: Vec::new(),
         }
     }
 
@@ -174,6 +176,13 @@ impl Model {
     #[must_use]
     pub fn generation_config(&self) -> &GenerationConfig {
         &self.generation
+    }
+
+    /// What a person should know about the weights as they were loaded: that some are not a number, or became
+    /// infinite. Nothing in most models.
+    #[must_use]
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// The device that the tensors are on.

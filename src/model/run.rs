@@ -304,11 +304,7 @@ impl Prepared {
     pub(crate) fn check_positions(&self, last: i64) -> Result<(), ModelError> {
         for limit in self.limits.iter().filter(|limit| limit.input.is_none()) {
             if last + limit.start >= limit.rows {
-                return Err(ModelError::OutOfRange {
-                    name: "position".to_owned(),
-                    found: last + limit.start,
-                    rows: limit.rows,
-                });
+                return Err(ModelError::TooLong { found: last + 1, positions: limit.rows - limit.start });
             }
         }
         Ok(())

@@ -25,7 +25,9 @@ pub enum SamplingError {
         expected: &'static str,
     },
     /// The model gave logits that no choice can be made from.
-    #[error("the logits of token {id} are {value}")]
+    #[error(
+        "the logits of token {id} are {value}, and no token can be chosen: look for such values in the weights, or compute with wider floats (f32)"
+    )]
     BadLogit {
         /// The first token with such a logit.
         id: usize,

@@ -60,7 +60,7 @@ impl Model {
         let (start, encoder) = self.start_of(prompt)?;
         let room = self.positions().map_or(usize::MAX, |positions| positions.saturating_sub(start.len()));
         let wanted = wanted.min(room.max(1));
-        let mut session = self.session(&encoder, start.len() + wanted)?;
+        let mut session = self.session(&encoder, start.len().saturating_add(wanted))?;
         let mut sampler = Sampler::new(config.clone(), seed);
         let mut history = start.clone();
         let mut tokens = Vec::new();

@@ -299,6 +299,18 @@ impl Call {
         value.as_f64().ok_or_else(|| wrong(name, &Arg::Const(value), "a number"))
     }
 
+    /// A number from 0, as what is added to keep a division from failing.
+    ///
+    /// # Errors
+    /// A fault if the argument is not that.
+    pub fn from_zero(&mut self, name: &'static str) -> Result<f64, Fault> {
+        let number = self.float(name)?;
+        if number.is_finite() && number >= 0.0 {
+            return Ok(number);
+        }
+        Err(Fault::value(format!("`{name}` is {number}, expected a number from 0")).of(name))
+    }
+
     /// A number or `None`.
     ///
     /// # Errors

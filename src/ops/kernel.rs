@@ -124,7 +124,7 @@ impl Padding {
 
 /// What a generation keeps from step to step: for each state, whatever tensors its op puts there.
 ///
-/// An op allocates its tensors once, for [`Cache::capacity`] positions, and writes them in place.
+/// An op writes its tensors in place, and makes more room for them as positions come, up to [`Cache::capacity`].
 #[derive(Debug, Default)]
 pub struct Cache {
     states: Vec<Vec<Value>>,

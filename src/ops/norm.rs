@@ -68,7 +68,7 @@ fn with_last_axis<const N: usize>(
 
 fn rms_norm(call: &mut Call) -> Result<Traced, Fault> {
     let (x, _) = with_last_axis(call, ["weight"])?;
-    let (eps, offset) = (call.float("eps")?, call.float("offset")?);
+    let (eps, offset) = (call.from_zero("eps")?, call.float("offset")?);
     let last = x.rank() - 1;
     let run = kernel(move |mut inputs, _| {
         let (x, weight) = (inputs.take().into_primitive(), inputs.optional());
@@ -107,7 +107,7 @@ fn layer_norm(call: &mut Call) -> Result<Traced, Fault> {
     if bias_given && !weight_given {
         return Err(Fault::value("a bias without a weight, expected a weight too").of("bias"));
     }
-    let eps = call.float("eps")?;
+    let eps = call.from_zero("eps")?;
     let run = kernel(move |mut inputs, _| {
         let (x, weight, bias) = (inputs.take(), inputs.optional(), inputs.optional());
         let size = x.shape().last().copied().unwrap_or(1);
@@ -125,7 +125,7 @@ fn layer_norm(call: &mut Call) -> Result<Traced, Fault> {
 
 fn l2_norm(call: &mut Call) -> Result<Traced, Fault> {
     let (x, []) = with_last_axis(call, [])?;
-    let eps = call.float("eps")?;
+    let eps = call.from_zero("eps")?;
     let last = x.rank() - 1;
     let run = elementwise(move |x| {
         in_f32(x, |x| {
@@ -140,7 +140,7 @@ fn l2_norm(call: &mut Call) -> Result<Traced, Fault> {
 fn normalize(call: &mut Call) -> Result<Traced, Fault> {
     let x = call.float_tensor("x")?;
     let axis = call.axis("axis", x.rank())?;
-    let eps = call.float("eps")?;
+    let eps = call.from_zero("eps")?;
     let run = elementwise(move |x| {
         in_f32(x, |x| {
             let length = B::float_sqrt(B::float_sum_dim(B::float_mul(x.clone(), x.clone()), axis));

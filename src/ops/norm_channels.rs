@@ -75,7 +75,7 @@ fn per_channel(value: Value, rank: usize, like: &Primitive) -> Primitive {
 fn group_norm(call: &mut Call) -> Result<Traced, Fault> {
     let x = with_channels(call, &[], &["weight", "bias"])?;
     let groups = call.int("num_groups")?;
-    let eps = call.float("eps")?;
+    let eps = call.from_zero("eps")?;
     let known = usize::try_from(groups).ok().filter(|groups| *groups > 0);
     let Some(count) = known else {
         return Err(Fault::value(format!("{groups} groups, expected 1 or more")).of("num_groups"));
@@ -114,7 +114,7 @@ fn group_norm(call: &mut Call) -> Result<Traced, Fault> {
 
 fn batch_norm(call: &mut Call) -> Result<Traced, Fault> {
     let x = with_channels(call, &["running_mean", "running_var"], &["weight", "bias"])?;
-    let eps = call.float("eps")?;
+    let eps = call.from_zero("eps")?;
     let rank = x.rank();
     let run = kernel(move |mut inputs, _| {
         let (x, mean, variance) = (inputs.take(), inputs.take(), inputs.take());

@@ -53,7 +53,7 @@ fn rope(call: &mut Call) -> Result<Traced, Fault> {
     let rotation = Rotation::new(&scaling, Given { theta, head_dim, dim, max_positions })?;
     if rotation.dim > head_dim || !rotation.dim.is_multiple_of(2) {
         let found = rotation.dim;
-        return Err(Fault::value(format!(
+        return Err(Fault::shape(format!(
             "{found} of {head_dim} numbers are rotated, expected an even number up to {head_dim}"
         ))
         .of("dim"));

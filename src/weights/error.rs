@@ -23,7 +23,7 @@ pub enum WeightsError {
         source: io::Error,
     },
     /// A directory without weights.
-    #[error("no weights in `{}`: expected {expected}, found {}", dir.display(), listed(found))]
+    #[error("no weights in `{}`: expected {expected}, found {}: download them", dir.display(), listed(found))]
     NoWeights {
         /// The directory.
         dir: PathBuf,
@@ -65,7 +65,7 @@ pub enum WeightsError {
         found: u64,
     },
     /// A safetensors header that breaks the format.
-    #[error("`{}` is not a valid safetensors file: {fault}", file.display())]
+    #[error("`{}` is not a valid safetensors file: {fault}: download it again", file.display())]
     Header {
         /// The file.
         file: PathBuf,
@@ -89,7 +89,7 @@ pub enum WeightsError {
         target: PathBuf,
     },
     /// A pickle that cannot be read as data.
-    #[error("`{}` cannot be read as a PyTorch checkpoint: {source}{hint}", file.display())]
+    #[error("`{}` cannot be read as a PyTorch checkpoint: {source}{hint}: download it again", file.display())]
     Pickle {
         /// The file.
         file: PathBuf,
@@ -99,7 +99,7 @@ pub enum WeightsError {
         source: pytorch_reader::PytorchError,
     },
     /// A numpy archive that cannot be read as data.
-    #[error("`{}` cannot be read as a numpy archive: {reason}", file.display())]
+    #[error("`{}` cannot be read as a numpy archive: {reason}: download it again", file.display())]
     Npz {
         /// The file.
         file: PathBuf,

@@ -131,11 +131,15 @@ impl fmt::Display for IndexProblem {
         match self {
             Self::Unreadable(reason) => write!(f, "the index cannot be understood: {reason}"),
             Self::Outside { shard } => {
-                write!(f, "the index names `{shard}`, which leaves the directory: refused")
+                write!(
+                    f,
+                    "the index names `{shard}`, which leaves the directory: refused, take the index from the model's publisher"
+                )
             }
             Self::MissingShard { shard, tensors } => write!(
                 f,
-                "`{shard}` is missing, and with it {tensors} tensors: download it, or remove the index if it is stale"
+                "`{shard}` is missing, and with it {tensors} {}: download it, or remove the index if it is stale",
+                if *tensors == 1 { "tensor" } else { "tensors" }
             ),
             Self::Shard(error) => error.fmt(f),
             Self::NotInShard { tensor, shard, instead: None } => {

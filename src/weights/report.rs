@@ -4,6 +4,7 @@
 //! only are one line, each kind shows its first twenty lines and a count.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::dtype::StoredDtype;
 use super::error::SHOWN;
@@ -12,6 +13,8 @@ use super::names::{Group, group, without_numbers};
 /// Everything that keeps a checkpoint from being loaded into a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BindReport {
+    /// Where the checkpoint is, if the caller says so.
+    pub checkpoint: Option<PathBuf>,
     /// Parameters that the checkpoint does not hold.
     pub missing: Vec<Missing>,
     /// Stored tensors that no parameter takes.
@@ -63,7 +66,7 @@ impl BindReport {
     /// Whether there is nothing to report.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self == &Self::default()
+        self == &Self { checkpoint: self.checkpoint.clone(), ..Self::default() }
     }
 
     /// For a missing parameter, the unused tensors whose names come nearest, as groups.
@@ -100,7 +103,8 @@ impl std::error::Error for BindReport {}
 
 impl fmt::Display for BindReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the checkpoint does not fit the model")?;
+        let at = self.checkpoint.as_ref().map(|at| format!(" in `{}`", at.display())).unwrap_or_default();
+        write!(f, "the checkpoint{at} does not fit the model")?;
         self.write_missing(f)?;
         self.write_mis_shaped(f)?;
         section(f, "unused: stored, but no parameter takes them", self.unused.len(), || {
@@ -118,11 +122,37 @@ impl fmt::Display for BindReport {
                 format!("{}{dtype}", group.title)
             })
         })?;
-        section(f, "rules that cannot be applied", self.faults.len(), || self.faults.iter().cloned())
+        section(f, "rules that cannot be applied", self.faults.len(), || self.faults.iter().cloned())?;
+        match self.advice() {
+            Some(advice) => write!(f, "\nto go on: {advice}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl BindReport {
+    /// What to do about it.
+    fn advice(&self) -> Option<&'static str> {
+        if !self.mis_shaped.is_empty() {
+            return Some("take config.json and the weights from the same model: their sizes differ");
+        }
+        match (self.missing.is_empty(), self.unused.is_empty()) {
+            (false, true) => Some(
+                "get the rest of the weights; or, if they were made without these layers, write an overlay whose \
+                 module leaves them out, and name it with --registry (see registry/README.md)",
+            ),
+            (true, false) => Some(
+                "take the config.json that belongs to these weights; or, if these tensors are not needed, list them \
+                 under `ignore` in an overlay and name it with --registry (see registry/README.md)",
+            ),
+            (false, false) => Some(
+                "take the config.json that belongs to these weights; or, if only the names differ, say how under \
+                 `rename` in an overlay and name it with --registry (see registry/README.md)",
+            ),
+            (true, true) => None,
+        }
+    }
+
     fn write_missing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unused = group(self.unused.iter().map(String::as_str));
         section(f, "missing: the model needs them", self.missing.len(), || {
@@ -217,7 +247,8 @@ mod tests {
             report.to_string(),
             "the checkpoint does not fit the model\n\
              mis-shaped: stored in another shape (1)\n  \
-             a: found [3, 2] as transpose(b, 0, 1), expected [2, 3]"
+             a: found [3, 2] as transpose(b, 0, 1), expected [2, 3]\n\
+             to go on: take config.json and the weights from the same model: their sizes differ"
         );
         assert!(!report.is_empty());
     }

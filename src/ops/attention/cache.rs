@@ -1,8 +1,9 @@
 //! Keys and values kept from step to step of a generation.
 //!
 //! Takes the new keys and values; gives those that the new queries may attend to, with their columns. The tensors
-//! are allocated once and written in place: all positions of the generation, or, where no query looks back further
-//! than so many, a ring of that many.
+//! are written in place: all positions of the generation, or, where no query looks back further than so many, a
+//! ring of that many. Room for the first [`FIRST_ROOM`] is made at once, and doubled when that is not enough: a
+//! caller may ask for more positions than any memory holds and stop after a few.
 //!
 //! Absent on purpose: masks; see [`super::mask`].
 
@@ -13,6 +14,9 @@ use super::super::backend::{B, Device};
 use super::super::kernel::{Context, RunError};
 use super::super::{StateId, Value};
 use super::mask::Columns;
+
+/// How many positions there is room for from the start, if the generation may reach them.
+const FIRST_ROOM: usize = 4096;
 
 /// What the queries of a call may attend to.
 pub(super) struct Held {
@@ -40,24 +44,25 @@ pub(super) fn extend(
         return Err(RunError::new(format!("position {total} of a cache for {capacity} positions")));
     }
     let slots = ring.map_or(cache.capacity, |ring| ring.min(cache.capacity));
+    let room = total.checked_next_power_of_two().unwrap_or(total).max(FIRST_ROOM).min(slots);
+    let turns = slots < cache.capacity && room == slots;
     let mut stores = cache.take(id).into_iter();
     let mut both = Vec::with_capacity(2);
     for new in [keys, values] {
         let store = match stores.next() {
-            Some(store) => store.float::<4>(),
+            Some(store) => grown(store.float::<4>(), past, room, device),
             None if past > 0 => return Err(RunError::new("the cache lacks the positions before this call")),
-            None => empty(&new, slots, device),
+            None => empty(&new, room, device),
         };
         let [batch, heads, _, dim] = new.dims();
-        if store.dims() != [batch, heads, slots, dim] {
+        if store.dims() != [batch, heads, room, dim] {
             let (found, expected) = (new.dims(), store.dims());
             return Err(RunError::new(format!("keys or values {found:?} for a cache {expected:?}")));
         }
-        let placed = if slots < cache.capacity { turn } else { append };
+        let placed = if turns { turn } else { append };
         both.push(placed(store, new, past, device));
     }
-    let columns =
-        if slots < cache.capacity { ring_columns(slots, past, total) } else { Columns::First(total) };
+    let columns = if turns { ring_columns(slots, past, total) } else { Columns::First(total) };
     let (mut seen, mut stores) = (Vec::new(), Vec::new());
     for (tensor, store) in both {
         seen.push(tensor);
@@ -74,6 +79,16 @@ fn empty(like: &Tensor<B, 4>, slots: usize, device: &Device) -> Tensor<B, 4> {
     let [batch, heads, _, dim] = like.dims();
     let shape = Shape::new([batch, heads, slots, dim]);
     Value::Float(B::float_zeros(shape, device, FloatDType::from(like.dtype()))).float()
+}
+
+/// The store with room for so many positions, the first `past` of them copied.
+fn grown(store: Tensor<B, 4>, past: usize, room: usize, device: &Device) -> Tensor<B, 4> {
+    let held = store.dims()[2];
+    if held >= room {
+        return store;
+    }
+    let larger = empty(&store, room, device);
+    write(larger, store.narrow(2, 0, past.min(held)), 0, device)
 }
 
 /// Writes at `past..`; gives all positions so far, and the store.

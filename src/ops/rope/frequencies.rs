@@ -60,6 +60,9 @@ impl Rotation {
         let dict = Dict(scaling);
         let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Const::as_str);
         let theta = dict.number("rope_theta")?.unwrap_or(given.theta);
+        if !(theta.is_finite() && theta > 0.0) {
+            return Err(fault(format!("`rope_theta` is {theta}, expected a number above 0")));
+        }
         let partial = dict.number("partial_rotary_factor")?.unwrap_or(1.0);
         let dim = given.dim.unwrap_or_else(|| truncated(to_f64(given.head_dim) * partial));
         let full = given.dim.unwrap_or(given.head_dim);
@@ -230,6 +233,9 @@ impl Dict<'_> {
         match self.0.get(name) {
             None | Some(Const::None) => Ok(None),
             Some(value) => match value.as_f64() {
+                Some(number) if name == "factor" && !(number.is_finite() && number > 0.0) => {
+                    Err(fault(format!("`factor` is {number}, expected a number above 0")))
+                }
                 Some(number) => Ok(Some(number)),
                 None => Err(fault(format!("`{name}` is {}, expected a number", value.kind_name()))),
             },

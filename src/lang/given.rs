@@ -1,0 +1,99 @@
+//! Where a problem comes from: what `config.json` gives for the names in the code that failed.
+//!
+//! In: a problem met while building or tracing, the module that it was met in, and the config. Out: the problem,
+//! with the values of the config that the code reads, and their places in the file.
+//!
+//! Absent on purpose: which of the values is wrong. Only a person knows.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use super::config::Config;
+use super::instance::ParsedModule;
+use crate::diag::{Problem, Span};
+
+/// The most values that are shown.
+const SHOWN: usize = 8;
+
+/// Objects and longer values are named only.
+const LONGEST_VALUE: usize = 60;
+
+/// The kinds of problem that a wrong value in a config brings about; others are faults of the definition.
+const OF_VALUES: [&str; 7] = [
+    "wrong-size",
+    "wrong-value",
+    "wrong-kind",
+    "wrong-arguments",
+    "shape-mismatch",
+    "step-budget",
+    "tied-shapes-differ",
+];
+
+/// Adds what the config gives for the names in the code at fault: in its own words, else in its module's.
+pub(super) fn trace_back(problem: Problem, module: &ParsedModule, config: &Config) -> Problem {
+    let Some(source) = config.source() else { return problem };
+    let of_config = |span: &Span| &span.source == source;
+    let is_known = problem.related.iter().map(|(span, _)| span).chain(&problem.span).any(of_config);
+    if is_known || !OF_VALUES.contains(&problem.code) {
+        return problem;
+    }
+    let mut found = Found { module, config, seen: BTreeSet::new(), given: Vec::new() };
+    for span in problem.span.iter().chain(problem.related.iter().map(|(span, _)| span)) {
+        found.read(span.text());
+    }
+    // What does not fit was mostly computed elsewhere in the module.
+    if found.given.is_empty() || problem.code == "shape-mismatch" {
+        let entries = [&module.lets, &module.params, &module.layers];
+        for (_, parsed) in entries.into_iter().flatten() {
+            found.read(&parsed.code.text);
+        }
+        for method in module.methods.values() {
+            found.read(&method.code.text);
+        }
+    }
+    let given = found.given;
+    if given.is_empty() {
+        return problem;
+    }
+    let named = |(key, value): &(&str, &Json)| {
+        let text = value.to_string();
+        let shown = !value.is_object() && text.len() <= LONGEST_VALUE;
+        if shown { format!("`{key}` = {text}") } else { format!("`{key}`") }
+    };
+    let list: Vec<String> = given.iter().map(named).collect();
+    let mut hint = format!("{} has {}", config.name(), list.join(", "));
+    if let Some(help) = &problem.help {
+        hint = format!("{help}; {hint}");
+    }
+    let places = given.iter().filter_map(|(key, _)| config.place(key));
+    places.fold(problem.help(hint), |problem, place| problem.related(place, "read here"))
+}
+
+/// What is found of the config while reading code.
+struct Found<'a> {
+    module: &'a ParsedModule,
+    config: &'a Config,
+    seen: BTreeSet<String>,
+    given: Vec<(&'a str, &'a Json)>,
+}
+
+impl Found<'_> {
+    /// Follows the names in a piece of code to the config, through constants and derived fields.
+    fn read(&mut self, code: &str) {
+        let words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        for word in words.filter(|word| !word.is_empty()) {
+            if self.given.len() >= SHOWN || !self.seen.insert(word.to_owned()) {
+                continue;
+            }
+            let local = self.module.lets.iter().find(|(name, _)| name.text == word);
+            if let Some((_, parsed)) = local {
+                self.read(&parsed.code.text);
+            } else if let Some(given) = self.config.given(word) {
+                self.given.push(given);
+            } else if let Some(code) = self.config.derivation(word) {
+                self.read(&code.text);
+            }
+        }
+    }
+}
