@@ -1,10 +1,13 @@
-//! A GPU computes what the CPU computes: matmul and softmax through WGPU, where an adapter is there.
+//! A GPU computes what the CPU computes: matmul, softmax and what exchanged axes need, through WGPU, where an adapter is
+//! there.
 //!
 //! Continuous integration installs Mesa's software Vulkan and sets `OMNI_REQUIRE_WGPU`, so that it cannot pass there
 //! without checking; elsewhere a machine without an adapter skips with a reason.
 
+use burn::tensor::ops::FloatTensorOps;
 use burn::tensor::{Tensor, TensorData, activation};
 use omni::model::device::{self, DeviceChoice, DeviceKind, Unavailable};
+use omni::ops::Value;
 use omni::ops::backend::{B, Device};
 
 /// Absolute; what is allowed between the CPU and a software Vulkan.
@@ -86,6 +89,41 @@ fn matmul_and_softmax_on_wgpu_equal_the_cpu() {
     assert_eq!(found.len(), expected.len());
     let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < TOLERANCE, "the largest difference is {worst}");
+}
+
+/// What the tests below compare: whether the GPU gives the CPU's numbers for what only moves or adds them.
+fn equal_on_both(gpu: &Device, what: &str, compute: impl Fn(&Device) -> Value) {
+    let (cpu, _) = device::open(DeviceChoice::Cpu).expect("the CPU is always there");
+    let (found, expected) = (compute(gpu), compute(&cpu));
+    assert_eq!(found.shape(), expected.shape(), "{what}");
+    let (found, expected): (Vec<f32>, Vec<f32>) =
+        (found.to_host().iter().collect(), expected.to_host().iter().collect());
+    let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < TOLERANCE, "{what}: the largest difference is {worst}");
+}
+
+#[test]
+fn exchanged_axes_are_kept_when_axes_are_added_on_wgpu() {
+    let Some(gpu) = wgpu() else { return };
+    for shape in [vec![2, 4, 1, 1], vec![2, 1, 4, 1, 1], vec![1, 2, 4, 1]] {
+        equal_on_both(&gpu, &format!("[2, 1, 4] exchanged, as {shape:?}"), |device| {
+            Value::from(tensor([2, 1, 4], 1, device).swap_dims(1, 2)).reshape(shape.clone())
+        });
+    }
+}
+
+#[test]
+fn exchanged_axes_are_summed_on_wgpu() {
+    let Some(gpu) = wgpu() else { return };
+    // The third has no axis of size 1.
+    for (shape, axes) in [([2, 4, 8, 1], (0, 3)), ([2, 1, 4, 8], (2, 3)), ([2, 4, 8, 4], (1, 3))] {
+        for axis in 0..4 {
+            equal_on_both(&gpu, &format!("{shape:?} with {axes:?} exchanged, over {axis}"), |device| {
+                let x = Value::from(tensor(shape, 1, device).swap_dims(axes.0, axes.1));
+                Value::Float(B::float_sum_dim(x.in_order().into_primitive(), axis))
+            });
+        }
+    }
 }
 
 #[test]

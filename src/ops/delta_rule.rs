@@ -15,6 +15,7 @@ use burn::tensor::{FloatDType, Tensor};
 use super::backend::B;
 use super::call::{Call, Fault, Traced};
 use super::kernel::{Context, Inputs, Kernel, Outputs, RunError};
+use super::layout::with_unit_axis;
 use super::scan::{later, sized};
 use super::{Dim, Op, StateId, Value, kept};
 
@@ -79,7 +80,7 @@ impl Kernel for GatedDeltaRule {
             return Ok(Outputs::One(v));
         }
         let by_head = |x: Value| x.to_float(FloatDType::F32).float::<4>().swap_dims(1, 2);
-        let gate = |x: Value| x.to_float(FloatDType::F32).float::<3>().swap_dims(1, 2).unsqueeze_dim::<4>(3);
+        let gate = |x: Value| by_head(x.with_unit_axis(3));
         let tokens = Tokens {
             q: repeated(by_head(q), heads),
             k: repeated(by_head(k), heads),
@@ -115,7 +116,7 @@ fn repeated(x: Tensor<B, 4>, heads: usize) -> Tensor<B, 4> {
     if own == heads {
         return x;
     }
-    let x: Tensor<B, 5> = x.unsqueeze_dim(2);
+    let x: Tensor<B, 5> = with_unit_axis(x, 2);
     x.expand([batch, own, heads / own, time, size]).reshape([batch, heads, time, size])
 }
 
@@ -134,8 +135,7 @@ impl Tokens {
     /// One token: what it reads, and the state after it.
     fn step(self, before: Option<Tensor<B, 4>>) -> (Tensor<B, 4>, Tensor<B, 4>) {
         let Self { q, k, v, g, beta } = self;
-        // A product of a column and a row: multiplied by broadcasting, since burn-cubecl 0.21 gives other numbers
-        // for a matrix product over one element.
+        // A product of a column and a row is one multiplication by broadcasting.
         let [batch, heads, _, size] = k.dims();
         let keys = k.clone().reshape([batch, heads, size, 1]);
         let state = match before {

@@ -14,6 +14,7 @@ use super::activation::{Elementwise, by_name};
 use super::backend::B;
 use super::call::{Call, Fault, Traced};
 use super::kernel::{Context, Inputs, Kernel, Outputs, RunError};
+use super::layout::with_unit_axis;
 use super::positions::to_i32;
 use super::types::{Kind, show_shape};
 use super::{Dim, Op, Value};
@@ -153,7 +154,7 @@ impl Experts {
         let weight = weight.clone().narrow(0, expert, 1);
         let y = x.matmul(if self.transposed { weight } else { weight.swap_dims(1, 2) });
         match bias {
-            Some(bias) => y + bias.clone().narrow(0, expert, 1).unsqueeze_dim(1),
+            Some(bias) => y + with_unit_axis::<2, 3>(bias.clone().narrow(0, expert, 1), 1),
             None => y,
         }
     }

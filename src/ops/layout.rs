@@ -6,7 +6,7 @@
 //! Absent on purpose: arithmetic; see `arithmetic.rs`.
 
 use burn::tensor::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
-use burn::tensor::{BoolDType, FloatDType, IntDType, Shape, Slice, TensorMetadata};
+use burn::tensor::{BoolDType, FloatDType, IntDType, Shape, Slice, Tensor, TensorMetadata};
 
 use super::backend::{B, Device, Primitive};
 use super::value::Value;
@@ -169,6 +169,27 @@ impl Value {
         if int_dtype(&x) == IntDType::I32 { x } else { B::int_cast(x, IntDType::I32) }
     }
 
+    /// With the elements in memory in the order of the axes, where a GPU holds them; what reduces an axis there needs it.
+    ///
+    /// cubek-reduce 0.2, below burn-cubecl 0.21, writes several results at once where the order of the axes in memory
+    /// is in part that of the result, and so puts some in the wrong place (`generate_vector_size` skips the axes that
+    /// differ instead of stopping at the first). One axis of all elements is a copy of what is permuted, and free
+    /// where nothing is.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        let device = self.device();
+        let on_cpu = match &device {
+            Device::Autodiff(inner) => matches!(**inner, Device::Flex(_)),
+            device => matches!(device, Device::Flex(_)),
+        };
+        let shape = self.shape();
+        if on_cpu || shape.len() < 2 {
+            self
+        } else {
+            self.reshape(vec![shape.iter().product()]).reshape(shape)
+        }
+    }
+
     /// With an axis of size 1 before `axis`.
     #[must_use]
     pub fn with_unit_axis(self, axis: usize) -> Self {
@@ -184,6 +205,11 @@ impl Value {
         shape.remove(axis);
         self.reshape(shape)
     }
+}
+
+/// Floats with an axis of size 1 before `axis`; for burn's own `unsqueeze_dim`, see [`Value::reshape`].
+pub(super) fn with_unit_axis<const D: usize, const E: usize>(x: Tensor<B, D>, axis: usize) -> Tensor<B, E> {
+    Value::from(x).with_unit_axis(axis).float()
 }
 
 /// The width of a float tensor.

@@ -13,6 +13,7 @@ use super::backend::{B, Primitive};
 use super::call::{Call, Fault, Traced};
 use super::function::{elementwise, kernel};
 use super::layout::{float_dtype, in_f32};
+use super::reduce::{mean_over, sum_over};
 use super::types::{TensorType, show_shape};
 use super::value::Value;
 
@@ -91,7 +92,7 @@ fn rms_norm(call: &mut Call) -> Result<Traced, Fault> {
 }
 
 fn root_mean_square(x: Primitive, axis: usize, eps: f64) -> Primitive {
-    let mean = B::float_mean_dim(B::float_mul(x.clone(), x.clone()), axis);
+    let mean = mean_over(B::float_mul(x.clone(), x.clone()), axis);
     let scale = B::float_recip(B::float_sqrt(B::float_add_scalar(mean, eps.into())));
     B::float_mul(x, scale)
 }
@@ -111,7 +112,7 @@ fn layer_norm(call: &mut Call) -> Result<Traced, Fault> {
     let run = kernel(move |mut inputs, _| {
         let (x, weight, bias) = (inputs.take(), inputs.optional(), inputs.optional());
         let size = x.shape().last().copied().unwrap_or(1);
-        let y = in_f32(x.into_primitive(), |x| {
+        let y = in_f32(x.in_order().into_primitive(), |x| {
             let like = Value::Float(x.clone());
             let weight = weight.unwrap_or_else(|| like.filled_like(vec![size], 1.0));
             let dtype = float_dtype(&x);
@@ -129,7 +130,7 @@ fn l2_norm(call: &mut Call) -> Result<Traced, Fault> {
     let last = x.rank() - 1;
     let run = elementwise(move |x| {
         in_f32(x, |x| {
-            let sum = B::float_sum_dim(B::float_mul(x.clone(), x.clone()), last);
+            let sum = sum_over(B::float_mul(x.clone(), x.clone()), last);
             let scale = B::float_recip(B::float_sqrt(B::float_add_scalar(sum, eps.into())));
             B::float_mul(x, scale)
         })
@@ -143,7 +144,7 @@ fn normalize(call: &mut Call) -> Result<Traced, Fault> {
     let eps = call.from_zero("eps")?;
     let run = elementwise(move |x| {
         in_f32(x, |x| {
-            let length = B::float_sqrt(B::float_sum_dim(B::float_mul(x.clone(), x.clone()), axis));
+            let length = B::float_sqrt(sum_over(B::float_mul(x.clone(), x.clone()), axis));
             B::float_div(x, B::float_clamp_min(length, eps.into()))
         })
     });

@@ -14,7 +14,7 @@ use super::call::{Call, Fault, Traced};
 use super::dim::Dim;
 use super::function::kernel;
 use super::layout::{float_dtype, in_f32};
-use super::reduce::sum;
+use super::reduce::{mean_over, sum};
 use super::shape::product;
 use super::types::{TensorType, show_shape};
 use super::value::Value;
@@ -93,9 +93,9 @@ fn group_norm(call: &mut Call) -> Result<Traced, Fault> {
         let y = in_f32(x.into_primitive(), |x| {
             let size = shape[1..].iter().product::<usize>() / count;
             let x = Value::Float(x).reshape(vec![shape[0] * count, size]).into_primitive();
-            let mean = B::float_mean_dim(x.clone(), 1);
+            let mean = mean_over(x.clone(), 1);
             let off = B::float_sub(x, mean);
-            let variance = B::float_mean_dim(B::float_mul(off.clone(), off.clone()), 1);
+            let variance = mean_over(B::float_mul(off.clone(), off.clone()), 1);
             let scale = B::float_recip(B::float_sqrt(B::float_add_scalar(variance, eps.into())));
             let y = Value::Float(B::float_mul(off, scale)).reshape(shape.clone()).into_primitive();
             let y = match weight {

@@ -52,7 +52,7 @@ fn argmax(call: &mut Call) -> Result<Traced, Fault> {
         shape.remove(axis);
     }
     let run = kernel(move |mut inputs, _| {
-        let found = match inputs.take() {
+        let found = match inputs.take().in_order() {
             Value::Float(x) => B::float_argmax(x, axis, IntDType::I32),
             x => B::int_argmax(x.to_int().into_primitive(), axis),
         };

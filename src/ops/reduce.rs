@@ -127,18 +127,28 @@ fn reduction(
     Ok(Traced::one(run, TensorType { kind, shape }))
 }
 
-/// The axes over which there is something to do. burn-cubecl 0.21 reduces an axis of size 1 wrongly where the
-/// memory of the tensor is in another order than its axes.
-fn longer(x: &Value, axes: &[usize]) -> Vec<usize> {
+/// The axes over which there is something to do, and the tensor as a GPU can reduce it.
+fn longer(x: Value, axes: &[usize]) -> (Value, Vec<usize>) {
     let shape = x.shape();
-    axes.iter().copied().filter(|axis| shape[*axis] != 1).collect()
+    let axes: Vec<usize> = axes.iter().copied().filter(|axis| shape[*axis] != 1).collect();
+    (if axes.is_empty() { x } else { x.in_order() }, axes)
+}
+
+/// The sum of floats of 32 bits or more over an axis, which stays with size 1.
+pub(super) fn sum_over(x: Primitive, axis: usize) -> Primitive {
+    B::float_sum_dim(Value::Float(x).in_order().into_primitive(), axis)
+}
+
+/// The mean of floats of 32 bits or more over an axis, which stays with size 1.
+pub(super) fn mean_over(x: Primitive, axis: usize) -> Primitive {
+    B::float_mean_dim(Value::Float(x).in_order().into_primitive(), axis)
 }
 
 /// The sum over the axes, which stay with size 1.
 pub(super) fn sum(x: Value, axes: &[usize]) -> Value {
-    let axes = &longer(&x, axes);
+    let (x, axes) = longer(x, axes);
     match x {
-        Value::Float(x) => Value::Float(float_sum(x, axes)),
+        Value::Float(x) => Value::Float(float_sum(x, &axes)),
         x => Value::Int(axes.iter().fold(x.to_int().into_primitive(), |x, axis| B::int_sum_dim(x, *axis))),
     }
 }
@@ -149,14 +159,14 @@ fn float_sum(x: Primitive, axes: &[usize]) -> Primitive {
 
 /// The mean over the axes, which stay with size 1.
 pub(super) fn mean(x: Value, axes: &[usize]) -> Value {
-    let axes = &longer(&x, axes);
+    let (x, axes) = longer(x, axes);
     let x = x.into_primitive();
     Value::Float(in_f32(x, |x| axes.iter().fold(x, |x, axis| B::float_mean_dim(x, *axis))))
 }
 
 /// The largest element over the axes, which stay with size 1.
 pub(super) fn amax(x: Value, axes: &[usize]) -> Value {
-    let axes = longer(&x, axes);
+    let (x, axes) = longer(x, axes);
     axes.iter().fold(x, |x, axis| match x {
         Value::Float(x) => Value::Float(B::float_max_dim(x, *axis)),
         x => Value::Int(B::int_max_dim(x.into_primitive(), *axis)),
@@ -165,7 +175,7 @@ pub(super) fn amax(x: Value, axes: &[usize]) -> Value {
 
 /// The smallest element over the axes, which stay with size 1.
 pub(super) fn amin(x: Value, axes: &[usize]) -> Value {
-    let axes = longer(&x, axes);
+    let (x, axes) = longer(x, axes);
     axes.iter().fold(x, |x, axis| match x {
         Value::Float(x) => Value::Float(B::float_min_dim(x, *axis)),
         x => Value::Int(B::int_min_dim(x.into_primitive(), *axis)),
@@ -173,11 +183,11 @@ pub(super) fn amin(x: Value, axes: &[usize]) -> Value {
 }
 
 fn any(x: Value, axes: &[usize]) -> Value {
-    Value::Bool(axes.iter().fold(x.into_primitive(), |x, axis| B::bool_any_dim(x, *axis)))
+    Value::Bool(axes.iter().fold(x.in_order().into_primitive(), |x, axis| B::bool_any_dim(x, *axis)))
 }
 
 fn all(x: Value, axes: &[usize]) -> Value {
-    Value::Bool(axes.iter().fold(x.into_primitive(), |x, axis| B::bool_all_dim(x, *axis)))
+    Value::Bool(axes.iter().fold(x.in_order().into_primitive(), |x, axis| B::bool_all_dim(x, *axis)))
 }
 
 fn var(call: &mut Call) -> Result<Traced, Fault> {
@@ -194,8 +204,8 @@ fn var(call: &mut Call) -> Result<Traced, Fault> {
         let value = Value::Float(in_f32(x.into_primitive(), |x| {
             let mean = mean(Value::Float(x.clone()), &axes).into_primitive();
             let off = B::float_sub(x, mean);
-            let squares = float_sum(B::float_mul(off.clone(), off), &axes);
-            B::float_div_scalar(squares, (count - correction).max(0.0).into())
+            let squares = sum(Value::Float(B::float_mul(off.clone(), off)), &axes);
+            B::float_div_scalar(squares.into_primitive(), (count - correction).max(0.0).into())
         }));
         Ok(if keep { value } else { drop_axes(value, &axes) }.into())
     });

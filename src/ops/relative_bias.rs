@@ -15,7 +15,7 @@ use super::call::{Call, Fault, Traced};
 use super::kernel::{Context, Inputs, Kernel, Outputs, RunError};
 use super::positions::to_i32;
 use super::types::{TensorType, show_shape};
-use super::{Dim, Op};
+use super::{Dim, Op, Value};
 
 pub(super) const OPS: &[Op] = &[Op {
     name: "relative_bias",
@@ -115,7 +115,7 @@ impl Kernel for RelativeBias {
         let rows = Tensor::<B, 1, Int>::from_data(TensorData::new(rows, [distances]), context.device);
         let by_distance = weight.select(0, rows).swap_dims(0, 1);
         if count == 1 {
-            return Ok(by_distance.reshape([1, heads, 1, keys]).into());
+            return Ok(Value::from(by_distance).reshape(vec![1, heads, 1, keys]).into());
         }
         // The key at column k stands k - (past + i) after query i, and thus at count - 1 - i + k in the table.
         let at = (0..to_i32(count)?).rev().collect::<Vec<_>>();

@@ -19,6 +19,7 @@ use burn::tensor::{FloatDType, Tensor};
 use super::backend::B;
 use super::call::{Call, Fault, Traced};
 use super::kernel::{Context, Inputs, Kernel, Outputs, RunError};
+use super::layout::with_unit_axis;
 use super::types::{Kind, TensorType, show_shape};
 use super::{Dim, Op, StateId, Value, kept};
 
@@ -108,9 +109,9 @@ impl Kernel for SelectiveScan {
             let count = STEPS.min(time - start);
             let part = |x: &Tensor<B, 3>| x.clone().narrow(1, start, count);
             let (x, dt) = (part(&x), part(&dt));
-            let decay = (dt.clone().unsqueeze_dim::<4>(3) * a.clone()).exp();
-            let b: Tensor<B, 4> = part(&b).unsqueeze_dim(2);
-            let gain = (dt * x).unsqueeze_dim::<4>(3) * b;
+            let decay = (with_unit_axis::<3, 4>(dt.clone(), 3) * a.clone()).exp();
+            let b: Tensor<B, 4> = with_unit_axis(part(&b), 2);
+            let gain = with_unit_axis::<3, 4>(dt * x, 3) * b;
             let mut states = Vec::with_capacity(count);
             for step in 0..count {
                 let gain = gain.clone().narrow(1, step, 1);
@@ -121,7 +122,7 @@ impl Kernel for SelectiveScan {
                 states.push(next.clone());
                 state = Some(next);
             }
-            let c: Tensor<B, 4> = part(&c).unsqueeze_dim(3);
+            let c: Tensor<B, 4> = with_unit_axis(part(&c), 3);
             outputs.push(Tensor::cat(states, 1).matmul(c).reshape([batch, count, channels]));
         }
         if let Some(state) = state {
@@ -207,7 +208,7 @@ impl Kernel for SsdScan {
         let [batch, time, heads, head_dim] = x.dims();
         let size = b.dims()[3];
         let rates = (dt.clone() * a.reshape([1, 1, heads])).swap_dims(1, 2);
-        let gain = (x.clone() * dt.unsqueeze_dim::<4>(3)).swap_dims(1, 2);
+        let gain = (x.clone() * with_unit_axis::<3, 4>(dt, 3)).swap_dims(1, 2);
         let (b, c) = (b.swap_dims(1, 2), c.swap_dims(1, 2));
         let mut state = kept::begin(context, self.state, &self.time, [batch, heads, head_dim, size])?;
         let mut outputs = Vec::new();
@@ -253,9 +254,9 @@ impl SsdChunk {
         let [batch, heads, count, head_dim] = gain.dims();
         let [_, groups, _, size] = b.dims();
         let shared = heads / groups;
-        let last: Tensor<B, 4> = decay.clone().narrow(2, count - 1, 1).unsqueeze_dim(3);
-        let from: Tensor<B, 4> = decay.clone().unsqueeze_dim(2);
-        let to: Tensor<B, 4> = decay.unsqueeze_dim(3);
+        let last: Tensor<B, 4> = with_unit_axis(decay.clone().narrow(2, count - 1, 1), 3);
+        let from: Tensor<B, 4> = with_unit_axis(decay.clone(), 2);
+        let to: Tensor<B, 4> = with_unit_axis(decay, 3);
         // Within the chunk: how much of each earlier token is left at each later one.
         let left = (to.clone() - from + later.clone()).exp();
         let seen = c.clone().matmul(b.clone().swap_dims(2, 3));
@@ -263,7 +264,7 @@ impl SsdChunk {
             left * seen
         } else {
             let left: Tensor<B, 5> = left.reshape([batch, groups, shared, count, count]);
-            (left * seen.unsqueeze_dim::<5>(2)).reshape([batch, heads, count, count])
+            (left * with_unit_axis::<4, 5>(seen, 2)).reshape([batch, heads, count, count])
         };
         let mut y = weights.matmul(gain.clone());
         let kept = (gain * (last.clone() - to.clone()).exp()).swap_dims(2, 3);

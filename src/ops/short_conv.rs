@@ -11,6 +11,7 @@ use super::activation::{Elementwise, by_name};
 use super::backend::B;
 use super::call::{Call, Fault, Traced};
 use super::kernel::{Context, Inputs, Kernel, Outputs, RunError};
+use super::reduce::sum_over;
 use super::types::{Const, Kind, show_shape};
 use super::{Dim, Op, StateId, Value, kept};
 
@@ -69,7 +70,10 @@ impl Kernel for ShortConv {
         let before = self.kernel - 1;
         let seen = if before == 0 { x } else { self.with_tail(&x, context)? };
         let mut y = if time == 1 {
-            (seen * taps).sum_dim(1)
+            Tensor::from_primitive(TensorPrimitive::Float(sum_over(
+                (seen * taps).into_primitive().tensor(),
+                1,
+            )))
         } else {
             let tap = |index: usize| seen.clone().narrow(1, index, time) * taps.clone().narrow(1, index, 1);
             (1..self.kernel).fold(tap(0), |sum, index| sum + tap(index))

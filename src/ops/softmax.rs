@@ -10,6 +10,7 @@ use super::backend::{B, Primitive};
 use super::call::{Call, Fault, Traced};
 use super::function::elementwise;
 use super::layout::in_f32;
+use super::value::Value;
 
 pub(super) const OPS: &[Op] = &[
     Op {
@@ -29,7 +30,8 @@ pub(super) const OPS: &[Op] = &[
 fn over_axis(call: &mut Call, function: fn(Primitive, usize) -> Primitive) -> Result<Traced, Fault> {
     let x = call.float_tensor("x")?;
     let axis = call.axis("axis", x.rank())?;
-    Ok(Traced::one(elementwise(move |x| in_f32(x, |x| function(x, axis))), x))
+    let run = move |x| in_f32(Value::Float(x).in_order().into_primitive(), |x| function(x, axis));
+    Ok(Traced::one(elementwise(run), x))
 }
 
 #[cfg(test)]

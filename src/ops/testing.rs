@@ -8,7 +8,7 @@
 #![allow(dead_code, reason = "not every helper is needed by every set of families")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ops::{BoolTensorOps, FloatTensorOps, IntTensorOps};
@@ -19,6 +19,7 @@ use super::{
     Arg, Call, Const, Context, Dim, Fault, Inputs, Kind, Outputs, Slot, Symbol, TensorType, Traced, Value,
     find,
 };
+use crate::model::device::open;
 
 /// An argument of a test call.
 #[derive(Debug, Clone)]
@@ -131,9 +132,14 @@ impl<const N: usize> From<[i64; N]> for TestArg {
     }
 }
 
-/// The CPU device that the tests run on.
+/// The device that the tests run on: `OMNI_PARITY_DEVICE`, or the CPU.
 pub(crate) fn device() -> Device {
-    Device::Flex(burn_flex::FlexDevice)
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| {
+        let choice = std::env::var("OMNI_PARITY_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+        let choice = choice.parse().expect("OMNI_PARITY_DEVICE names a device");
+        open(choice).expect("the device that OMNI_PARITY_DEVICE names is there").0
+    });
+    DEVICE.clone()
 }
 
 /// Why a test call failed.

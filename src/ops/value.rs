@@ -92,8 +92,16 @@ impl Value {
     }
 
     /// The same elements under another shape.
+    ///
+    /// Every op that adds axes to a tensor whose axes may have been exchanged comes through here, and not through
+    /// burn's `unsqueeze_dim`: burn-std 0.21 (`split_strides`), on its GPUs, gives the axes of `[a, b, 1]` under
+    /// `[a, b, 1, 1]` wrong strides unless the memory is in the order of the axes. Under one axis it copies what is not.
     #[must_use]
     pub fn reshape(self, shape: Vec<usize>) -> Self {
+        let before = self.shape();
+        if before.len() > 1 && shape.len() > before.len() && before.ends_with(&[1]) {
+            return self.reshape(vec![shape.iter().product()]).reshape(shape);
+        }
         let shape = Shape::from(shape);
         match self {
             Self::Float(primitive) => Self::Float(B::float_reshape(primitive, shape)),
