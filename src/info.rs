@@ -1,18 +1,21 @@
 //! What can be told about a model without loading it.
 //!
 //! Takes a path (or the id of a repository in the cache); gives plain answers, ready to be shown or written as JSON.
-//! The functions ask the shipped registry; an [`Inspector`] asks any.
+//! The functions ask the shipped registry, and names alone; an [`Inspector`] asks any, and the tensors if it is told to.
 //!
 //! Absent on purpose: errors as results. A question about a path that holds no model has an answer too, and it is
 //! in the answer's `error`.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Serialize;
 
 use crate::facts::{self, Facts, FactsError, Hub, Kind};
-use crate::matcher::{ALLOW_LOCAL_DEFINITION, Found, Match, Matcher, NoMatch, Status};
+use crate::matcher::{
+    ALLOW_LOCAL_DEFINITION, Fingerprints, Found, Match, Matcher, NoFingerprints, NoMatch, Status,
+};
 use crate::registry::Registry;
 
 /// The task of a known name that stands for a folder of models.
@@ -77,10 +80,16 @@ pub struct Support {
 }
 
 /// Asks about models with one registry and one cache.
-#[derive(Debug)]
 pub struct Inspector<'r> {
     matcher: Matcher<'r>,
     hub: Hub,
+    fingerprints: Box<dyn Fingerprints + Send + Sync + 'r>,
+}
+
+impl fmt::Debug for Inspector<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inspector").field("hub", &self.hub).finish_non_exhaustive()
+    }
 }
 
 static SHIPPED: LazyLock<Inspector<'static>> = LazyLock::new(|| {
@@ -152,7 +161,22 @@ impl<'r> Inspector<'r> {
     /// An inspector that matches against `registry` and looks for repository ids in `hub`.
     #[must_use]
     pub fn new(registry: &'r Registry, hub: Hub) -> Self {
-        Self { matcher: Matcher::new(registry), hub }
+        Self { matcher: Matcher::new(registry), hub, fingerprints: Box::new(NoFingerprints) }
+    }
+
+    /// Where names lead nowhere, looks at the checkpoint's tensors: see `model::Fingerprints`.
+    #[must_use]
+    pub fn fingerprints(mut self, fingerprints: impl Fingerprints + Send + Sync + 'r) -> Self {
+        self.fingerprints = Box::new(fingerprints);
+        self
+    }
+
+    /// What the facts are about.
+    ///
+    /// # Errors
+    /// The reasons there is no match.
+    pub fn find(&self, facts: &Facts) -> Result<Match, Box<NoMatch>> {
+        self.matcher.find_with(facts, &*self.fingerprints)
     }
 
     /// The matcher it asks.
@@ -185,7 +209,7 @@ impl<'r> Inspector<'r> {
     /// What can be told about a model whose facts are read already.
     #[must_use]
     pub fn model_info_of(&self, facts: &Facts) -> ModelInfo {
-        let outcome = self.matcher.find(facts);
+        let outcome = self.find(facts);
         let support = self.support_of(facts, &outcome);
         let architecture = outcome.as_ref().ok().and_then(|found| found.architecture.as_ref());
         let quantization = facts.quantization();
@@ -214,7 +238,7 @@ impl<'r> Inspector<'r> {
     #[must_use]
     pub fn support(&self, path: impl AsRef<Path>) -> Support {
         match self.facts(path) {
-            Ok(facts) => self.support_of(&facts, &self.matcher.find(&facts)),
+            Ok(facts) => self.support_of(&facts, &self.find(&facts)),
             Err(error) => Support { error: Some(error.to_string()), ..Support::default() },
         }
     }

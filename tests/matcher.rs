@@ -7,7 +7,7 @@ use std::path::Path;
 
 use omni::diag::Source;
 use omni::facts::{self, Facts, Hub};
-use omni::matcher::{Match, Matcher, NoMatch, Reason, Status, Step};
+use omni::matcher::{Candidate, Match, Matcher, NoMatch, Reason, Status, Step};
 use omni::registry::Registry;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -267,23 +267,32 @@ fn a_fingerprint_finds_the_definition_and_ties_are_reported() {
          [architectures.Right]\ncategory = 'transformers'\ntask = 'embed'\n",
     );
     let matcher = Matcher::new(&registry);
-    let tensors = |width: u64| vec![("a.weight".to_owned(), vec![2, width])];
-    let one = |name: &str, _: &Value| (name == "Left").then(|| tensors(3));
-    let found = matcher.find_with(&facts, &one).expect("a match").architecture.expect("found");
+    let candidate = |name: &str, missing: usize| Candidate {
+        architecture: name.to_owned(),
+        agree: 1,
+        missing,
+        unexpected: 0,
+        reshaped: 0,
+    };
+    let one = |facts: &Facts, _: &Value| {
+        assert_eq!(facts.tensors().expect("headers").len(), 1);
+        vec![candidate("Right", 1), candidate("Left", 0)]
+    };
+    let outcome = matcher.find_with(&facts, &one);
+    let found = outcome.as_ref().expect("a match").architecture.as_ref().expect("found");
     assert_eq!((found.name.as_str(), found.step), ("Left", Step::Fingerprint));
-    let two = |name: &str, _: &Value| ["Left", "Right"].contains(&name).then(|| tensors(3));
+    let trace = matcher.explain(&facts, &outcome);
+    assert_eq!(trace.fired().expect("a rule fired").id, "transformers-listed");
+    assert_eq!(trace.looked.last().expect("a step").found.as_deref(), Some("Left"));
+    let two = |_: &Facts, _: &Value| vec![candidate("Right", 0), candidate("Left", 0)];
     let tie = matcher.find_with(&facts, &two).expect_err("a tie").to_string();
     assert!(tie.contains("could be any of `Left`, `Right`"), "{tie}");
-    let near = |name: &str, _: &Value| {
-        let mut tensors = tensors(3);
-        tensors.push(("b.weight".to_owned(), vec![1]));
-        (name == "Right").then_some(tensors)
-    };
+    let near = |_: &Facts, _: &Value| vec![candidate("Left", 2), candidate("Right", 1)];
     let error = matcher.find_with(&facts, &near).expect_err("none is exact");
-    assert_eq!(error.candidates[0].architecture, "Right");
-    assert_eq!((error.candidates[0].agree, error.candidates[0].missing), (1, 1));
-    let other_shape = |name: &str, _: &Value| (name == "Left").then(|| tensors(4));
-    assert!(matcher.find_with(&facts, &other_shape).is_err(), "a shape that differs is no match");
+    assert_eq!((error.reason, error.candidates[0].architecture.as_str()), (Reason::Unknown, "Right"));
+    let known = |_: &Facts, _: &Value| -> Vec<Candidate> { panic!("a known name needs no fingerprint") };
+    let llama = Facts::of_config("test", json!({"architectures": ["LlamaForCausalLM"]}));
+    assert!(matcher.find_with(&llama, &known).is_ok());
 }
 
 #[test]

@@ -9,27 +9,37 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::findings::{self, Format};
-use super::{Outcome, check_fix, output};
+use super::{Global, Outcome, check_fix, check_model, output};
 use crate::diag::{Level, Source};
 use crate::lint::{self, Findings, Input, Options, Setting};
 use crate::registry::Registry;
 
 /// Check registry files: every definition is parsed, named, and traced with symbolic shapes.
 ///
+/// With `--model`, a checkpoint instead: its config, its definition and its headers are compared name by name, before
+/// a byte of weight is read.
+///
 /// Exits with 0 if nothing was found, 1 if something was, 2 on wrong usage.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Files or folders to check; the `registry` folder here, or else the shipped registry, if none are given.
     paths: Vec<PathBuf>,
+    /// Check whether the checkpoint in this directory fits its definition.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["paths", "statistics", "select", "ignore", "warn", "deny", "stdin_filename", "fix", "unsafe_fixes", "diff"]
+    )]
+    model: Option<PathBuf>,
     /// How findings are written.
     #[arg(long, value_enum, default_value_t)]
     output_format: Format,
     /// Count the findings by name instead of showing them.
     #[arg(long)]
     statistics: bool,
-    /// The least level that makes the command fail.
-    #[arg(long, value_enum, default_value = "note", value_name = "LEVEL")]
-    fail_on: FailOn,
+    /// The least level that makes the command fail: `note`, or with `--model` `warning`, if none is given.
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    fail_on: Option<FailOn>,
     /// Succeed whatever is found.
     #[arg(long)]
     exit_zero: bool,
@@ -68,7 +78,11 @@ enum FailOn {
 }
 
 impl Check {
-    pub(crate) fn run(&self) -> Outcome {
+    pub(crate) fn run(&self, global: &Global) -> Outcome {
+        if let Some(dir) = &self.model {
+            let findings = check_model::run(&global.registry()?, dir, self.output_format)?;
+            return Ok(self.exit(&findings, FailOn::Warning));
+        }
         let options = match self.options() {
             Ok(options) => options,
             Err(message) => {
@@ -90,11 +104,11 @@ impl Check {
         } else {
             output::print(&findings::render(&findings, self.output_format));
         }
-        Ok(self.exit(&findings))
+        Ok(self.exit(&findings, FailOn::Note))
     }
 
-    fn exit(&self, findings: &Findings) -> ExitCode {
-        let limit = match self.fail_on {
+    fn exit(&self, findings: &Findings, default: FailOn) -> ExitCode {
+        let limit = match self.fail_on.unwrap_or(default) {
             FailOn::Note => Level::Note,
             FailOn::Warning => Level::Warning,
             FailOn::Error => Level::Error,

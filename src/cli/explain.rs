@@ -16,6 +16,7 @@ use crate::hub::Want;
 use crate::info::{Inspector, Support};
 use crate::lang::Program;
 use crate::matcher::{Applied, Candidate, Match, RuleTrace, Verdict};
+use crate::model::{Fingerprints, fit, scaffold};
 use crate::registry::Registry;
 
 /// Say why a model directory is taken for what it is: names, rules, repairs, and what nobody reads.
@@ -30,9 +31,6 @@ pub(crate) struct Explain {
 
 /// How many rules that nearly held are shown.
 const NEAR: usize = 3;
-/// Keys of a config that the matcher reads, whatever the definition does.
-const READ_BY_THE_MATCHER: [&str; 6] =
-    ["_class_name", "_diffusers_version", "architectures", "auto_map", "model_type", "quantization_config"];
 
 /// The stable form for programs.
 #[derive(Debug, Serialize)]
@@ -125,7 +123,7 @@ pub(super) struct Near {
 impl Explain {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
         let (registry, facts) = self.source.open(global, Want::Description)?;
-        let inspector = Inspector::new(&registry, Hub::none());
+        let inspector = Inspector::new(&registry, Hub::none()).fingerprints(Fingerprints::new(&registry));
         let story = story(&registry, &inspector, &facts);
         let text = if self.json {
             serde_json::to_string_pretty(&story)? + "\n"
@@ -139,7 +137,7 @@ impl Explain {
 
 fn story(registry: &Registry, inspector: &Inspector<'_>, facts: &Facts) -> Story {
     let matcher = inspector.matcher();
-    let outcome = matcher.find(facts);
+    let outcome = inspector.find(facts);
     let support = inspector.support_of(facts, &outcome);
     let trace = matcher.explain(facts, &outcome);
     let found = outcome.as_ref().ok();
@@ -175,7 +173,7 @@ fn story(registry: &Registry, inspector: &Inspector<'_>, facts: &Facts) -> Story
             .map(|near| near.name.clone())
             .collect(),
         candidates: failed.iter().flat_map(|failed| &failed.candidates).map(near).collect(),
-        what_to_write: what_to_write(registry, inspector, facts, &support, task),
+        what_to_write: what_to_write(registry, facts, &support),
         nearest_definition: trace.nearest_definition,
         architecture: support.architecture,
         category: support.category,
@@ -185,75 +183,28 @@ fn story(registry: &Registry, inspector: &Inspector<'_>, facts: &Facts) -> Story
     }
 }
 
-/// The keys of the config that neither the matcher nor any method of the definition reads, and what does not fit.
+/// The keys of the config that nothing reads, and what in the definition does not fit.
 fn unread(registry: &Registry, facts: &Facts, found: &Match) -> (Vec<String>, Option<String>) {
     let Some(definition) = found.architecture_name().and_then(|name| registry.architectures.get(name)) else {
         return (Vec::new(), None);
     };
     let source = facts.config().map(|document| Arc::clone(&document.source));
-    let mut program = match Program::build(registry, definition, found.config(facts), source) {
-        Ok(program) => program,
-        Err(problem) => return (Vec::new(), Some(problem.to_string())),
-    };
-    let methods: Vec<String> = program.methods().into_iter().map(str::to_owned).collect();
-    let mut error = None;
-    for method in &methods {
-        // With every optional input and without any: either way may read what the other does not.
-        for given in [true, false] {
-            if let Err(problem) = program.trace(method, &|_| given) {
-                error.get_or_insert_with(|| format!("`{method}`: {problem}"));
-            }
+    match Program::build(registry, definition, found.config(facts), source) {
+        Ok(mut program) => {
+            let (keys, problems) = fit::unread_config_keys(&mut program);
+            (keys, problems.iter().next().map(ToString::to_string))
         }
+        Err(problem) => (Vec::new(), Some(problem.to_string())),
     }
-    if let Err(problem) = program.ignored() {
-        error.get_or_insert_with(|| problem.to_string());
-    }
-    let mut keys = program.unread_config_keys();
-    keys.retain(|key| !READ_BY_THE_MATCHER.contains(&key.as_str()));
-    (keys, error)
 }
 
-/// The lines of an overlay that would make an architecture known, or give a known one a definition.
-fn what_to_write(
-    registry: &Registry,
-    inspector: &Inspector<'_>,
-    facts: &Facts,
-    support: &Support,
-    task: Option<&str>,
-) -> Option<String> {
+/// An overlay that would make an architecture known, or give a known one a definition.
+fn what_to_write(registry: &Registry, facts: &Facts, support: &Support) -> Option<String> {
     let name = support.architecture.as_deref()?;
     if support.supported || registry.architectures.contains_key(name) {
         return None;
     }
-    let nearest = inspector.matcher().nearest_definition(name, task.unwrap_or_default())?;
-    let extended = registry.architectures.get(&nearest)?;
-    let task = task.unwrap_or(&extended.task.text);
-    let category = support.category.as_deref()?;
-    let mut lines = vec![
-        format!("[architectures.{}]", key(name)),
-        format!("category    = {}", quoted(category)),
-        format!("task        = {}", quoted(task)),
-    ];
-    lines.extend(facts.model_type().map(|model_type| format!("model-types = [{}]", quoted(model_type))));
-    // Its config is completed as the nearest one's is, until it has a table of its own.
-    lines.extend(extended.config.as_ref().map(|table| format!("config      = {}", quoted(&table.text))));
-    lines.extend([
-        String::new(),
-        format!("[modules.{}]", key(name)),
-        format!("extends = {}", quoted(&nearest)),
-    ]);
-    Some(lines.join("\n") + "\n")
-}
-
-/// A key of TOML, quoted where it has to be.
-fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    if bare { name.to_owned() } else { quoted(name) }
-}
-
-/// A string of TOML.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    Some(scaffold(registry, facts).ok()?.text)
 }
 
 fn looked_up(looked: &crate::matcher::Looked) -> LookedUp {

@@ -43,7 +43,7 @@ pub(super) fn write(story: &Story) -> String {
         }),
     );
     let write = story.what_to_write.iter().flat_map(|write| write.lines().map(str::to_owned));
-    section(&mut text, "to make it known, write into an overlay", write);
+    section(&mut text, "to give it a definition, write into an overlay (`omni new DIR` does)", write);
     text
 }
 

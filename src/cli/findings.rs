@@ -32,9 +32,14 @@ pub(crate) enum Format {
 
 /// The findings as one text.
 pub(crate) fn render(findings: &Findings, format: Format) -> String {
+    render_with(findings, format, &summary(findings))
+}
+
+/// The findings as one text that ends, where it is for people, with this summary.
+pub(crate) fn render_with(findings: &Findings, format: Format, summary: &str) -> String {
     match format {
-        Format::Full => full(findings),
-        Format::Concise => concise(findings),
+        Format::Full => full(findings) + summary,
+        Format::Concise => concise(findings) + summary,
         Format::Json => pretty(&Value::Array(findings.problems.iter().map(as_json).collect())),
         Format::Sarif => pretty(&sarif(findings)),
         Format::Github => findings.problems.iter().map(github).collect(),
@@ -58,14 +63,12 @@ pub(crate) fn statistics(findings: &Findings) -> String {
     out + &summary(findings)
 }
 
-fn pretty(value: &Value) -> String {
+pub(crate) fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
 fn full(findings: &Findings) -> String {
-    let mut out: String = findings.problems.iter().map(output::for_stdout).collect();
-    out.push_str(&summary(findings));
-    out
+    findings.problems.iter().map(output::for_stdout).collect()
 }
 
 fn concise(findings: &Findings) -> String {
@@ -84,12 +87,10 @@ fn concise(findings: &Findings) -> String {
             None => writeln!(out),
         };
     }
-    out + &summary(findings)
+    out
 }
 
 fn summary(findings: &Findings) -> String {
-    let count = |level: Level| findings.problems.iter().filter(|problem| problem.level == level).count();
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let checked = format!(
         "{} checked, {} traced",
         plural(findings.files, "file"),
@@ -101,12 +102,23 @@ fn summary(findings: &Findings) -> String {
     let fixable =
         findings.problems.iter().filter(|problem| fix::of(problem).is_some_and(|fix| !fix.is_unsafe)).count();
     let fixable = if fixable == 0 { String::new() } else { format!("; `--fix` corrects {fixable}") };
+    format!("{}: {checked}{fixable}\n", counts(&findings.problems))
+}
+
+/// How many of each level.
+pub(crate) fn counts(problems: &[Problem]) -> String {
+    let count = |level: Level| problems.iter().filter(|problem| problem.level == level).count();
     format!(
-        "{}, {}, {}: {checked}{fixable}\n",
+        "{}, {}, {}",
         plural(count(Level::Error), "error"),
         plural(count(Level::Warning), "warning"),
         plural(count(Level::Note), "note")
     )
+}
+
+/// `1 tensor`, `2 tensors`.
+pub(crate) fn plural(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 fn word(level: Level) -> &'static str {
@@ -132,7 +144,7 @@ fn end(problem: &Problem) -> (usize, usize) {
     problem.span.as_ref().map_or((1, 1), |span| line_column(&span.source.text, span.range.end))
 }
 
-fn as_json(problem: &Problem) -> Value {
+pub(crate) fn as_json(problem: &Problem) -> Value {
     let (file, line, column) = place(problem);
     let (end_line, end_column) = end(problem);
     let related: Vec<Value> = (problem.related.iter())

@@ -11,6 +11,7 @@ use super::{Global, Outcome, output};
 use crate::facts::Hub;
 use crate::hub::Want;
 use crate::info::{Inspector, ModelInfo};
+use crate::model::Fingerprints;
 
 /// Say what a model directory holds, without reading a weight.
 #[derive(Debug, Args)]
@@ -25,7 +26,8 @@ pub(crate) struct Info {
 impl Info {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
         let (registry, facts) = self.source.open(global, Want::Description)?;
-        let info = Inspector::new(&registry, Hub::none()).model_info_of(&facts);
+        let inspector = Inspector::new(&registry, Hub::none()).fingerprints(Fingerprints::new(&registry));
+        let info = inspector.model_info_of(&facts);
         let text = if self.json { serde_json::to_string_pretty(&info)? + "\n" } else { table(&info) };
         output::print(&text);
         Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@
 
 mod check;
 mod check_fix;
+mod check_model;
 mod devices;
 mod explain;
 mod explain_lint;
@@ -12,6 +13,7 @@ mod findings;
 mod info;
 mod list;
 mod lsp;
+mod new;
 mod output;
 mod plan;
 mod run;
@@ -62,6 +64,7 @@ enum Command {
     Info(info::Info),
     List(list::List),
     Lsp(lsp::Lsp),
+    New(new::New),
     Plan(plan::Plan),
     Run(run::Run),
     Scan(scan::Scan),
@@ -72,13 +75,14 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Command::Check(command) => command.run(),
+        Command::Check(command) => command.run(&cli.global),
         Command::ExplainLint(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Explain(command) => command.run(&cli.global),
         Command::Info(command) => command.run(&cli.global),
         Command::List(command) => command.run(&cli.global),
         Command::Lsp(command) => command.run(),
+        Command::New(command) => command.run(&cli.global),
         Command::Plan(command) => command.run(&cli.global),
         Command::Run(command) => command.run(&cli.global),
         Command::Scan(command) => command.run(&cli.global),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::conditions::{Evaluator, Subject};
-use super::fingerprint::{self, Fingerprints, NoFingerprints};
+use super::fingerprint::{self, Fingerprints, NoFingerprints, Scored};
 use super::names::{Ambiguous, Found, Names, Step};
 use super::{Applied, Looked, Match, Matcher, NoMatch, Reason, nearest, repair};
 use crate::diag::{Level, Problem};
@@ -42,7 +42,8 @@ impl<'r> Matcher<'r> {
     /// # Errors
     /// The reasons there is no match.
     pub fn find_with(&self, facts: &Facts, fingerprints: &dyn Fingerprints) -> Result<Match, Box<NoMatch>> {
-        let classified = self.classify(facts);
+        let mut classified = self.classify(facts, self.cascade(facts, facts.value()));
+        let scored = self.fingerprint(facts, &mut classified, fingerprints);
         let no_match = |reason| Box::new(self.no_match(facts, &classified, reason));
         if let Some(tie) = &classified.cascade.tie {
             let what = if tie.step == Step::ModelType { "the model_type" } else { "the name" };
@@ -54,21 +55,15 @@ impl<'r> Matcher<'r> {
             let of = facts.name().to_owned();
             return Err(no_match(Reason::Tie { what: "the category of", of, between }));
         }
-        let Some(rule) = classified.rule else {
-            return Err(no_match(Self::nothing(facts)));
-        };
-        let architecture = self.architecture(&classified, rule);
-        if architecture.is_some() || !names_something(facts) {
-            return Ok(into_match(facts, classified, rule, architecture));
-        }
-        let scored = fingerprint::compare(self, facts, fingerprints);
-        if let [only] = scored.exact.as_slice()
-            && let Some(found) = self.names().known(only, None, Step::Fingerprint)
-        {
-            return Ok(into_match(facts, classified, rule, Some(found)));
+        if let Some(rule) = classified.rule {
+            let architecture = self.architecture(&classified, rule);
+            let looks_like_nothing = scored.exact.is_empty() && scored.nearest.is_empty();
+            if architecture.is_some() || (!names_something(facts) && looks_like_nothing) {
+                return Ok(into_match(facts, classified, rule, architecture));
+            }
         }
         let reason = match scored.exact.len() {
-            0 | 1 => Reason::Unknown,
+            0 | 1 => Self::nothing(facts),
             _ => Reason::Tie { what: "the tensors of", of: facts.name().to_owned(), between: scored.exact },
         };
         let mut error = no_match(reason);
@@ -79,7 +74,7 @@ impl<'r> Matcher<'r> {
     /// The category of a directory, whether or not its architecture is known.
     #[must_use]
     pub fn category(&self, facts: &Facts) -> Option<String> {
-        let classified = self.classify(facts);
+        let classified = self.classify(facts, self.cascade(facts, facts.value()));
         let rule = classified.rule.filter(|_| classified.rivals.is_empty())?;
         Some(rule.category.text.clone())
     }
@@ -141,10 +136,40 @@ impl<'r> Matcher<'r> {
         cascade
     }
 
-    fn classify(&self, facts: &Facts) -> Classified<'r> {
-        let mut cascade = self.cascade(facts, facts.value());
+    /// Takes fingerprints where neither names nor layout tell; an exact fit is classified as what it fits.
+    fn fingerprint(
+        &self,
+        facts: &Facts,
+        classified: &mut Classified<'r>,
+        fingerprints: &dyn Fingerprints,
+    ) -> Scored {
+        let is_known = match classified.rule {
+            Some(rule) => self.architecture(classified, rule).is_some(),
+            None => classified.cascade.found.is_some(),
+        };
+        if is_known
+            || facts.config().is_none()
+            || classified.cascade.tie.is_some()
+            || !classified.rivals.is_empty()
+        {
+            return Scored::default();
+        }
+        let config = classified.repaired.as_ref().unwrap_or_else(|| facts.value());
+        let scored = fingerprint::score(fingerprints.compare(facts, config));
+        if let [only] = scored.exact.as_slice()
+            && let Some(found) = self.names().known(only, None, Step::Fingerprint)
+        {
+            let mut cascade = std::mem::take(&mut classified.cascade);
+            cascade.note(Step::Fingerprint, facts.name(), Ok(Some(found)));
+            *classified = self.classify(facts, cascade);
+        }
+        scored
+    }
+
+    fn classify(&self, facts: &Facts, mut cascade: Cascade) -> Classified<'r> {
         let (repairs, repaired) = self.repair(facts, &cascade);
-        if let Some(config) = &repaired {
+        let by_tensors = cascade.found.as_ref().is_some_and(|found| found.step == Step::Fingerprint);
+        if let Some(config) = repaired.as_ref().filter(|_| !by_tensors) {
             cascade = self.cascade(facts, config);
         }
         let (names, listed) = subject_names(facts, &cascade);
@@ -294,14 +319,20 @@ fn into_match(facts: &Facts, classified: Classified<'_>, rule: &Rule, architectu
 fn notes(facts: &Facts, architecture: Option<&Found>) -> Vec<Problem> {
     let Some(found) = architecture else { return Vec::new() };
     let claimed = facts.architectures();
-    if found.step != Step::ModelType || claimed.is_empty() {
-        return Vec::new();
-    }
-    let message = format!(
-        "the config names `{}`, which is not known; its model_type stands for `{}`",
-        claimed.join("`, `"),
-        found.name
-    );
+    let message = match found.step {
+        Step::ModelType if !claimed.is_empty() => format!(
+            "the config names `{}`, which is not known; its model_type stands for `{}`",
+            claimed.join("`, `"),
+            found.name
+        ),
+        Step::Fingerprint => format!(
+            "the config names nothing that is known; the tensors are exactly those of `{}`, which says what is \
+             stored and not what is computed",
+            found.name
+        ),
+        _ => return Vec::new(),
+    };
     let note = Problem::unplaced("name-not-known", message).at_level(Level::Warning);
-    vec![note.help("check that it has the same layers, and give it an alias if so")]
+    let same = if found.step == Step::Fingerprint { "computes the same" } else { "has the same layers" };
+    vec![note.help(format!("check that it {same}, and give it an alias if so"))]
 }

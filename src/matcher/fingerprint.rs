@@ -1,22 +1,16 @@
 //! The last resort: whose tensors are these?
 //!
-//! Compares the names and shapes in a checkpoint's headers with those that each definition expects. Definitions are
-//! traced further to the right in the crate, so that what they expect comes through [`Fingerprints`].
-
-use std::collections::BTreeMap;
+//! Definitions are traced further to the right in the crate, so that how a checkpoint's tensors compare with what each
+//! of them expects comes through [`Fingerprints`]; here it is decided what that proves.
 
 use serde_json::Value;
 
-use super::Matcher;
 use crate::facts::Facts;
 
-/// The tensors that a definition expects in a checkpoint: names and shapes.
-pub type Expected = Vec<(String, Vec<u64>)>;
-
-/// Says what definitions expect in a checkpoint.
+/// Compares the tensors of a checkpoint with what definitions expect.
 pub trait Fingerprints {
-    /// The tensors that the architecture's definition expects with this config; `None` if it cannot be built with it.
-    fn expected(&self, architecture: &str, config: &Value) -> Option<Expected>;
+    /// How the checkpoint compares with each definition that can be built with this config.
+    fn compare(&self, facts: &Facts, config: &Value) -> Vec<Candidate>;
 }
 
 /// Knows no definition's tensors: matching by names alone.
@@ -24,14 +18,14 @@ pub trait Fingerprints {
 pub struct NoFingerprints;
 
 impl Fingerprints for NoFingerprints {
-    fn expected(&self, _: &str, _: &Value) -> Option<Expected> {
-        None
+    fn compare(&self, _: &Facts, _: &Value) -> Vec<Candidate> {
+        Vec::new()
     }
 }
 
-impl<F: Fn(&str, &Value) -> Option<Expected>> Fingerprints for F {
-    fn expected(&self, architecture: &str, config: &Value) -> Option<Expected> {
-        self(architecture, config)
+impl<F: Fn(&Facts, &Value) -> Vec<Candidate>> Fingerprints for F {
+    fn compare(&self, facts: &Facts, config: &Value) -> Vec<Candidate> {
+        self(facts, config)
     }
 }
 
@@ -51,6 +45,12 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Whether the tensors are exactly those that it expects.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.agree > 0 && self.missing + self.unexpected + self.reshaped == 0
+    }
+
     /// The part of all names on either side that agree, from 0 to 1.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share of a few thousand tensors")]
@@ -60,6 +60,7 @@ impl Candidate {
     }
 }
 
+/// What a comparison comes to.
 #[derive(Debug, Default)]
 pub(super) struct Scored {
     /// The architectures whose tensors are exactly those of the checkpoint, sorted.
@@ -71,40 +72,12 @@ pub(super) struct Scored {
 /// How many of the nearest are kept.
 const NEAREST: usize = 3;
 
-pub(super) fn compare(matcher: &Matcher<'_>, facts: &Facts, fingerprints: &dyn Fingerprints) -> Scored {
-    let Ok(tensors) = facts.tensors() else { return Scored::default() };
-    let found: BTreeMap<&str, Option<&[u64]>> =
-        tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_deref())).collect();
-    let mut scored = Scored::default();
-    if found.is_empty() {
-        return scored;
-    }
-    for name in matcher.registry.architectures.keys() {
-        let Some(expected) = fingerprints.expected(name, facts.value()) else { continue };
-        let candidate = score(name, &expected, &found);
-        if candidate.agree == found.len() && candidate.missing == 0 {
-            scored.exact.push(name.clone());
-        } else if candidate.agree > 0 {
-            scored.nearest.push(candidate);
-        }
-    }
-    scored
-        .nearest
-        .sort_by(|a, b| b.score().total_cmp(&a.score()).then_with(|| a.architecture.cmp(&b.architecture)));
-    scored.nearest.truncate(NEAREST);
-    scored
-}
-
-fn score(name: &str, expected: &Expected, found: &BTreeMap<&str, Option<&[u64]>>) -> Candidate {
-    let mut candidate =
-        Candidate { architecture: name.to_owned(), agree: 0, missing: 0, unexpected: 0, reshaped: 0 };
-    for (tensor, shape) in expected {
-        match found.get(tensor.as_str()) {
-            None => candidate.missing += 1,
-            Some(Some(other)) if *other != shape.as_slice() => candidate.reshaped += 1,
-            Some(_) => candidate.agree += 1,
-        }
-    }
-    candidate.unexpected = found.len() - (candidate.agree + candidate.reshaped).min(found.len());
-    candidate
+pub(super) fn score(candidates: Vec<Candidate>) -> Scored {
+    let (exact, mut nearest): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Candidate::is_exact);
+    nearest.retain(|candidate| candidate.agree > 0);
+    nearest.sort_by(|a, b| b.score().total_cmp(&a.score()).then_with(|| a.architecture.cmp(&b.architecture)));
+    nearest.truncate(NEAREST);
+    let mut exact: Vec<String> = exact.into_iter().map(|candidate| candidate.architecture).collect();
+    exact.sort();
+    Scored { exact, nearest }
 }

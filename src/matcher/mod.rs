@@ -27,7 +27,7 @@ use crate::registry::Registry;
 use crate::registry::rules::Rule;
 
 pub use conditions::Verdict;
-pub use fingerprint::{Candidate, Expected, Fingerprints, NoFingerprints};
+pub use fingerprint::{Candidate, Fingerprints, NoFingerprints};
 pub use names::{Found, Status, Step};
 pub use nearest::Near;
 pub use repair::{Applied, Change, undo};

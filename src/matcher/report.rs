@@ -18,11 +18,22 @@ impl NoMatch {
         match &self.reason {
             Reason::NoConfig => "give the directory that holds the model's config.json".to_owned(),
             Reason::NothingNamed { .. } => {
-                "add `architectures` to the config, or a rule that recognises its layout".to_owned()
+                let mut help =
+                    "add `architectures` to the config, or a rule that recognises its layout".to_owned();
+                help.extend(self.best_candidate().map(|best| format!("; {best}")));
+                help
             }
             Reason::Tie { .. } => "say in the registry which one is meant".to_owned(),
             Reason::Unknown => self.help_with_unknown(),
         }
+    }
+
+    fn best_candidate(&self) -> Option<String> {
+        let best = self.candidates.first()?;
+        Some(format!(
+            "its tensors come nearest to `{}` ({} agree, {} missing, {} unexpected, {} of another shape)",
+            best.architecture, best.agree, best.missing, best.unexpected, best.reshaped
+        ))
     }
 
     fn help_with_unknown(&self) -> String {
@@ -35,12 +46,7 @@ impl NoMatch {
             };
             parts.push(format!("nearest known names: {}{defined}", others.join(", ")));
         }
-        if let Some(best) = self.candidates.first() {
-            parts.push(format!(
-                "its tensors come nearest to `{}` ({} agree, {} missing, {} unexpected, {} of another shape)",
-                best.architecture, best.agree, best.missing, best.unexpected, best.reshaped
-            ));
-        }
+        parts.extend(self.best_candidate());
         if !self.custom_code.is_empty() {
             parts.push(format!(
                 "it brings code of its own, which is never run: {}",

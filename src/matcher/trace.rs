@@ -2,7 +2,7 @@
 
 use super::conditions::{Subject, Verdict};
 use super::nearest::nearest_defined;
-use super::{Looked, Match, Matcher, NoMatch, Status};
+use super::{Looked, Match, Matcher, NoMatch, Status, Step};
 use crate::facts::Facts;
 
 /// The whole story of a match.
@@ -81,7 +81,11 @@ impl Matcher<'_> {
             Ok(found) => (&found.looked, found.rules_tried, found.config(facts)),
             Err(error) => (&error.looked, error.rules_tried, facts.value()),
         };
-        let cascade = self.cascade(facts, config);
+        let mut cascade = self.cascade(facts, config);
+        let found = outcome.as_ref().ok().and_then(|found| found.architecture.as_ref());
+        if let Some(found) = found.filter(|found| found.step == Step::Fingerprint) {
+            cascade.found = Some(found.clone());
+        }
         let mut names = facts.architectures();
         names.extend(cascade.found.as_ref().map(|found| found.name.as_str()));
         names.dedup();

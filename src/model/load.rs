@@ -8,6 +8,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensorOps;
 use burn::tensor::{DType, FloatDType};
 
+use super::fingerprint::Fingerprints;
 use super::params::Params;
 use super::sampling::{GenerationConfig, SamplingError};
 use crate::diag::Problem;
@@ -131,8 +132,14 @@ pub(crate) fn find<'r>(
     facts: &Facts,
 ) -> Result<(&'r Architecture, serde_json::Value), Problem> {
     let matcher = Matcher::new(registry);
-    let found = matcher.find(facts).map_err(|reasons| reasons.problem(facts))?;
+    let found = matched(&matcher, facts)?;
     Ok((definition(&matcher, facts, &found)?, found.config(facts).clone()))
+}
+
+/// What the directory holds: by the names in its config, else by the checkpoint's tensors.
+pub(super) fn matched(matcher: &Matcher<'_>, facts: &Facts) -> Result<Match, Problem> {
+    let fingerprints = Fingerprints::new(matcher.registry());
+    matcher.find_with(facts, &fingerprints).map_err(|reasons| reasons.problem(facts))
 }
 
 /// The definition of what was found.
@@ -154,10 +161,8 @@ pub(super) fn definition<'r>(
         format!("recognised as {name}, category {}, but there is no definition of it yet", found.category);
     let task = found.architecture.as_ref().map(|found| found.task.as_str()).unwrap_or_default();
     let nearest = matcher.nearest_definition(name, task);
-    let help = nearest.map_or_else(
-        || "write one: see registry/README.md".to_owned(),
-        |near| format!("the nearest definition is {near}: write an overlay that extends it"),
-    );
+    let near = nearest.map(|near| format!(", {near} maybe")).unwrap_or_default();
+    let help = format!("`omni new DIR` writes an overlay that extends the nearest definition{near}");
     let local = matcher.passes_over_local_definition(facts);
     let help = if local { format!("{ALLOW_LOCAL_DEFINITION}; or {help}") } else { help };
     Err(Problem::unplaced("no-definition", message).help(help))

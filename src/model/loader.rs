@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::load::{self, Dtype, LoadError, bind, definition, generation};
+use super::load::{self, Dtype, LoadError, bind, definition, generation, matched};
 use super::model::{Definition, Model};
 use super::save::Origin;
 use crate::diag::Problem;
@@ -328,12 +328,8 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn matched(matcher: &Matcher<'_>, facts: &Facts) -> Result<Match, Problem> {
-    matcher.find(facts).map_err(|reasons| reasons.problem(facts))
-}
-
 /// The checkpoint: the weight file that was pointed at, if one was, else the one of the directory.
-fn checkpoint(facts: &Facts) -> Result<Checkpoint, WeightsError> {
+pub(super) fn checkpoint(facts: &Facts) -> Result<Checkpoint, WeightsError> {
     const ENDINGS: [&str; 7] = [".safetensors", ".npz", ".bin", ".pt", ".pth", ".ckpt", ".index.json"];
     // One shard of a set stands for the set.
     let whole = |file: &&str| ENDINGS.iter().any(|ending| file.ends_with(ending)) && !file.contains("-of-");

@@ -38,6 +38,8 @@
 
 pub mod device;
 mod error;
+mod fingerprint;
+pub mod fit;
 mod init;
 mod inputs;
 mod load;
@@ -48,10 +50,12 @@ mod params;
 mod run;
 pub mod sampling;
 mod save;
+mod scaffold;
 mod session;
 mod text;
 
 pub use error::ModelError;
+pub use fingerprint::Fingerprints;
 pub use inputs::{Given, Inputs};
 pub(crate) use load::find;
 pub use load::{Dtype, LoadError};
@@ -59,5 +63,6 @@ pub use loader::{Loader, Progress};
 pub use model::{Model, Outputs};
 pub use params::{DynParam, Params};
 pub use save::Origin;
+pub use scaffold::{Scaffold, scaffold};
 pub use session::Session;
 pub use text::{GenerateError, Generated, Stopped};

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use regex::Regex;
 
+use super::checkpoint::Checkpoint;
 use super::error::WeightsError;
 
 /// Renames by template, compiled.
@@ -31,6 +32,21 @@ impl Renames {
     /// text.
     pub(crate) fn compile(pairs: &[(String, String)]) -> Result<Self, WeightsError> {
         pairs.iter().map(|(from, to)| Rename::compile(from, to)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The positions of the templates that change none of these names, each applied to what those before it made.
+    fn idle<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
+        let mut idle: BTreeSet<usize> = (0..self.0.len()).collect();
+        for name in names {
+            let mut name = name.to_owned();
+            for (at, rename) in self.0.iter().enumerate() {
+                if let Some(renamed) = rename.apply(&name) {
+                    name = renamed;
+                    idle.remove(&at);
+                }
+            }
+        }
+        idle.into_iter().collect()
     }
 
     /// The name after every template, each applied to what the one before it made.
@@ -83,6 +99,15 @@ impl Rename {
         };
         Some(self.to.iter().map(text).collect())
     }
+}
+
+/// The left sides of the rename templates that match no tensor of a checkpoint.
+pub(crate) fn idle_renames<'p>(
+    pairs: &'p [(String, String)],
+    checkpoint: &Checkpoint,
+) -> Result<Vec<&'p str>, WeightsError> {
+    let idle = Renames::compile(pairs)?.idle(checkpoint.tensors().map(|(name, _)| name));
+    Ok(idle.into_iter().map(|at| pairs[at].0.as_str()).collect())
 }
 
 fn parts(template: &str) -> Result<Vec<Part>, String> {

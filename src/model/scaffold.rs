@@ -1,0 +1,404 @@
+//! A definition to start from, for an architecture that has none.
+//!
+//! Takes the facts of a directory; gives an overlay that extends the nearest definition: by the checkpoint's tensors,
+//! else by name. What can be told from the headers is filled in (a rename where a missing tensor and an unused one
+//! can only be the same, a spelling of a config field that another table knows), what cannot is said in comments.
+//!
+//! Absent on purpose: guesses about what the model computes. Names and shapes say what is stored, not what it means.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::fingerprint::candidate;
+use super::fit::unread_config_keys;
+use super::load::{LoadError, bind};
+use super::loader::checkpoint;
+use crate::diag::Problem;
+use crate::facts::Facts;
+use crate::lang::Program;
+use crate::matcher::{Candidate, Match, Matcher, NoMatch, Step};
+use crate::registry::{Architecture, Registry};
+use crate::weights::{BindReport, Checkpoint, Group, group};
+
+/// An overlay to start from.
+#[derive(Debug, Clone)]
+pub struct Scaffold {
+    /// The architecture that it defines.
+    pub architecture: String,
+    /// The architecture whose definition it extends.
+    pub extends: String,
+    /// How the checkpoint's tensors compare with those of that definition; `None` if there is none to compare.
+    pub candidate: Option<Candidate>,
+    /// The registry file.
+    pub text: String,
+}
+
+/// How alike a missing tensor's name and an unused one's must be to be taken for the same, from 0 to 1.
+const ALIKE: f64 = 0.4;
+/// How many tensors or keys a comment lists.
+const LISTED: usize = 40;
+
+/// Writes an overlay for what is in a directory.
+///
+/// # Errors
+/// If there is a definition already, or none that is near.
+pub fn scaffold(registry: &Registry, facts: &Facts) -> Result<Scaffold, LoadError> {
+    let outcome = Matcher::new(registry).find(facts);
+    let name = own_name(facts, &outcome);
+    if registry.architectures.contains_key(&name) {
+        let message = format!("`{name}` has a definition already");
+        let help = "`omni check --model DIR` says how the checkpoint compares with it; if its config names nothing, add \
+                    `architectures` to it";
+        return Err(Problem::unplaced("already-defined", message).help(help).into());
+    }
+    let config = outcome.as_ref().map_or_else(|_| facts.value(), |found| found.config(facts));
+    let checkpoint = checkpoint(facts).ok();
+    let Some((base, candidate)) = nearest(registry, checkpoint.as_ref(), config, &name, &outcome) else {
+        let message = format!("no definition is near `{name}`");
+        return Err(Problem::unplaced("nothing-near", message)
+            .help("write one from its layers: registry/README.md shows how")
+            .into());
+    };
+    let draft = Draft { registry, facts, config, checkpoint: checkpoint.as_ref(), name: &name, base };
+    Ok(Scaffold {
+        text: draft.write(outcome.as_ref().ok()),
+        extends: base.name.text.clone(),
+        candidate,
+        architecture: name,
+    })
+}
+
+/// What the architecture is to be called: as the config does, else after its model type or its directory.
+fn own_name(facts: &Facts, outcome: &Result<Match, Box<NoMatch>>) -> String {
+    if let Some(claimed) = facts.architectures().first() {
+        return (*claimed).to_owned();
+    }
+    let known = outcome.as_ref().ok().and_then(|found| found.architecture.as_ref());
+    if let Some(found) = known.filter(|found| found.step != Step::Layout) {
+        return found.name.clone();
+    }
+    let words = facts.model_type().unwrap_or_else(|| facts.name().rsplit('/').next().unwrap_or("model"));
+    let words = words.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let mut name: String = words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect();
+    if !name.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
+        name.insert_str(0, "Model");
+    }
+    name
+}
+
+/// The definition whose tensors come nearest, among equals the one spelt most alike; else the nearest by name.
+fn nearest<'r>(
+    registry: &'r Registry,
+    checkpoint: Option<&Checkpoint>,
+    config: &Value,
+    name: &str,
+    outcome: &Result<Match, Box<NoMatch>>,
+) -> Option<(&'r Architecture, Option<Candidate>)> {
+    let alike = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
+    let candidates = checkpoint.into_iter().flat_map(|open| {
+        let compare = move |base: &'r Architecture| {
+            let spelt = spelt(config, &spellings(registry, base, config));
+            let (mut candidate, report) = candidate(registry, base, &spelt, open).ok()?;
+            // What a rename can bring together counts as there.
+            let renamed = renames(&report, open).iter().map(|rename| rename.covered.len() / 2).sum::<usize>();
+            candidate.agree += renamed;
+            candidate.missing = candidate.missing.saturating_sub(renamed);
+            candidate.unexpected = candidate.unexpected.saturating_sub(renamed);
+            Some((base, candidate))
+        };
+        registry.architectures.values().filter_map(compare)
+    });
+    let best = candidates.filter(|(_, candidate)| candidate.agree > 0).max_by(|(_, a), (_, b)| {
+        let alike = || alike(&a.architecture).total_cmp(&alike(&b.architecture));
+        let name = || b.architecture.cmp(&a.architecture);
+        a.score().total_cmp(&b.score()).then_with(alike).then_with(name)
+    });
+    if let Some((base, candidate)) = best {
+        return Some((base, Some(candidate)));
+    }
+    let task = outcome.as_ref().ok().and_then(|found| found.architecture.as_ref());
+    let task = task.map(|found| found.task.as_str()).unwrap_or_default();
+    let by_name = Matcher::new(registry).nearest_definition(name, task)?;
+    Some((registry.architectures.get(&by_name)?, None))
+}
+
+/// Fields of a definition that this config spells otherwise, by what any table of the registry knows.
+fn spellings(registry: &Registry, base: &Architecture, config: &Value) -> Vec<(String, String)> {
+    let Some(table) = base.config.as_ref().and_then(|name| registry.config(name).ok()) else {
+        return Vec::new();
+    };
+    let here = |name: &str| config.get(name).is_some_and(|value| !value.is_null());
+    let aliased = |name: &str| table.aliases.iter().any(|(ours, theirs)| ours == name && here(theirs));
+    let is_read = |name: &str| {
+        table.fields.contains_key(name) || table.aliases.iter().any(|(_, theirs)| theirs == name)
+    };
+    let mut spellings = Vec::new();
+    for name in table.fields.keys().filter(|name| !here(name) && !aliased(name)) {
+        let pairs = registry.configs.values().flat_map(|table| &table.aliases);
+        let mut others = pairs.filter_map(|(ours, theirs)| match (ours == name, theirs == name) {
+            (true, _) => Some(theirs),
+            (_, true) => Some(ours),
+            _ => None,
+        });
+        let other = others.find(|other| here(other) && !is_read(other));
+        spellings.extend(other.map(|other| (name.clone(), other.clone())));
+    }
+    spellings
+}
+
+/// The config with those fields under the names that the definition knows.
+fn spelt(config: &Value, spellings: &[(String, String)]) -> Value {
+    let mut config = config.clone();
+    for (ours, theirs) in spellings {
+        config[ours] = config[theirs].clone();
+    }
+    config
+}
+
+struct Draft<'a> {
+    registry: &'a Registry,
+    facts: &'a Facts,
+    config: &'a Value,
+    checkpoint: Option<&'a Checkpoint>,
+    name: &'a str,
+    base: &'a Architecture,
+}
+
+impl Draft<'_> {
+    fn write(&self, found: Option<&Match>) -> String {
+        let base = &self.base.name.text;
+        let known = found.and_then(|found| found.architecture.as_ref());
+        let (category, task) = match known {
+            Some(known) if known.name == self.name => (known.category.as_str(), known.task.as_str()),
+            _ => (self.base.category.text.as_str(), self.base.task.text.as_str()),
+        };
+        let spellings = spellings(self.registry, self.base, self.config);
+        let (report, unread, fault) = self.compare(&spellings);
+        let report = report.unwrap_or_default();
+        let renames = self.checkpoint.map(|open| renames(&report, open)).unwrap_or_default();
+        let mut text = format!(
+            "# {}, as far as its config and the names in its checkpoint tell: it extends {base}.\n",
+            printable(self.name)
+        );
+        comments(&mut text, "What does not fit yet:", fault);
+        let left = |names: BTreeSet<&str>, renamed: &BTreeSet<&str>| {
+            group(names.into_iter().filter(|name| !renamed.contains(name)))
+        };
+        let covered: BTreeSet<&str> =
+            renames.iter().flat_map(|rename| &rename.covered).map(String::as_str).collect();
+        let missing = left(report.missing.iter().map(|one| one.name.as_str()).collect(), &covered);
+        let unused = left(report.unused.iter().map(String::as_str).collect(), &covered);
+        let missing = missing.iter().map(|group| {
+            let of = report.missing.iter().find(|one| one.name == group.example);
+            format!("{} {:?}", group.title, of.map(|one| one.shape.as_slice()).unwrap_or_default())
+        });
+        comments(&mut text, "Tensors that it expects and the checkpoint lacks:", missing);
+        let unused = unused.iter().map(|group| {
+            let shape = self.checkpoint.and_then(|open| open.get(&group.example)).map(|entry| &entry.shape);
+            format!("{} {:?}", group.title, shape.map(Vec::as_slice).unwrap_or_default())
+        });
+        comments(&mut text, "Tensors of the checkpoint that it does not take:", unused);
+        let reshaped = report.mis_shaped.iter().map(|one| {
+            let found = match &one.found {
+                Ok(found) => format!("{found:?}"),
+                Err(reason) => reason.clone(),
+            };
+            format!("{}: found {found}, expected {:?}", one.name, one.expected)
+        });
+        comments(&mut text, "Tensors of another shape:", reshaped);
+        comments(&mut text, "Keys of the config that it does not read:", unread);
+        let _ = write!(text, "\n[architectures.{}]\n", key(self.name));
+        let _ = writeln!(text, "category    = {}", quoted(category));
+        let _ = writeln!(text, "task        = {}", quoted(task));
+        if let Some(model_type) = self.facts.model_type().filter(|_| self.claims_its_type()) {
+            let _ = writeln!(text, "model-types = [{}]", quoted(model_type));
+        }
+        let table = self.own_table(&spellings);
+        let config = table.or(self.base.config.as_ref().map(|name| name.text.as_str()));
+        if let Some(table) = config {
+            let _ = writeln!(text, "config      = {}", quoted(table));
+        }
+        self.inherited(&mut text, &renames);
+        if let (Some(table), Some(base)) = (table, &self.base.config) {
+            let _ = write!(text, "\n[config.{}]\nextends = {}\n", key(table), quoted(&base.text));
+            let pairs: Vec<String> = spellings
+                .iter()
+                .map(|(ours, theirs)| format!("{} = {}", key(ours), quoted(theirs)))
+                .collect();
+            let _ = writeln!(text, "aliases = {{ {} }}", pairs.join(", "));
+        }
+        let _ =
+            write!(text, "\n[modules.{}]\nextends = {}\n", key(self.name), quoted(&self.base.module.text));
+        text
+    }
+
+    /// Whether the model type is this architecture's to claim: no definition has it.
+    fn claims_its_type(&self) -> bool {
+        let model_type = self.facts.model_type().unwrap_or_default();
+        let claimed = |entry: &Architecture| entry.model_types.iter().any(|name| name.text == model_type);
+        !self.registry.architectures.values().any(claimed)
+    }
+
+    /// What an architecture does not inherit by extending a module: prefixes, ignored tensors, renames.
+    fn inherited(&self, text: &mut String, renames: &[Rename]) {
+        let list = |items: &[String]| items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", ");
+        if !self.base.prefixes.is_empty() {
+            let _ = writeln!(text, "prefixes    = [{}]", list(&self.base.prefixes));
+        }
+        if !self.base.ignore.is_empty() {
+            let _ = writeln!(text, "ignore      = [{}]", list(&self.base.ignore));
+        }
+        let inherited = self.base.rename.iter().map(|(from, to)| (from.as_str(), to.as_str()));
+        let own = renames.iter().map(|rename| (rename.from.as_str(), rename.to.as_str()));
+        let pairs: BTreeMap<&str, &str> = inherited.chain(own).collect();
+        if !renames.is_empty() {
+            text.push_str("# Paired by shape and spelling: see that each is what it is taken for.\n");
+        }
+        for (from, to) in pairs {
+            let _ = writeln!(text, "rename.{} = {}", quoted(from), quoted(to));
+        }
+    }
+
+    /// The name of a config table of its own, if it needs one and the name is free.
+    fn own_table(&self, spellings: &[(String, String)]) -> Option<&str> {
+        let name = self.facts.model_type().unwrap_or(self.name);
+        (!spellings.is_empty() && !self.registry.configs.contains_key(name)).then_some(name)
+    }
+
+    /// What does not fit between the checkpoint and the definition that is extended.
+    fn compare(&self, spellings: &[(String, String)]) -> (Option<BindReport>, Vec<String>, Option<String>) {
+        let config = spelt(self.config, spellings);
+        let mut program = match Program::build(self.registry, self.base, &config, None) {
+            Ok(program) => program,
+            Err(problem) => return (None, Vec::new(), Some(problem.to_string())),
+        };
+        let (mut unread, problems) = unread_config_keys(&mut program);
+        unread.retain(|key| !spellings.iter().any(|(_, theirs)| theirs == key));
+        let fault = problems.into_iter().next().map(|problem| problem.to_string());
+        let report = self.checkpoint.and_then(|open| {
+            let ignored = program.ignored().unwrap_or_default();
+            bind(self.base, ignored, program.params(), open).err()
+        });
+        (report.map(|report| *report), unread, fault)
+    }
+}
+
+/// A template that makes unused tensors out to be missing ones.
+struct Rename {
+    from: String,
+    to: String,
+    /// The names on either side.
+    covered: Vec<String>,
+}
+
+/// Pairs the groups of missing tensors with those of unused ones: as many, of one shape, each like no other so much.
+fn renames(report: &BindReport, checkpoint: &Checkpoint) -> Vec<Rename> {
+    // A parameter that is only ever stored in parts has no name of its own in a checkpoint.
+    let named = report.missing.iter().filter(|one| one.tried.contains(&one.name));
+    let missing = group(named.map(|one| one.name.as_str()));
+    let unused = group(report.unused.iter().map(String::as_str));
+    let shapes: BTreeMap<&str, &Vec<usize>> =
+        report.missing.iter().map(|one| (one.name.as_str(), &one.shape)).collect();
+    let likeness = |left: &Group, right: &Group| {
+        let fits = left.count == right.count
+            && shapes.get(left.example.as_str()).copied()
+                == checkpoint.get(&right.example).map(|entry| &entry.shape);
+        let (left, right) = (template(&left.example), template(&right.example));
+        let holes = |text: &str| text.matches('{').count();
+        let alike = || strsim::normalized_damerau_levenshtein(&left, &right);
+        (fits && holes(&left) == holes(&right)).then(alike).filter(|alike| *alike >= ALIKE)
+    };
+    let best = |of: &dyn Fn(usize) -> Option<f64>, count: usize| {
+        let mut scored: Vec<(f64, usize)> = (0..count).filter_map(|at| Some((of(at)?, at))).collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+        match scored.as_slice() {
+            [(first, _), (second, _), ..] if (first - second).abs() < 1e-9 => None,
+            scored => scored.first().map(|&(_, at)| at),
+        }
+    };
+    let mut renames = Vec::new();
+    for (at, wanted) in missing.iter().enumerate() {
+        let Some(other) = best(&|other| likeness(wanted, &unused[other]), unused.len()) else { continue };
+        if best(&|at| likeness(&missing[at], &unused[other]), missing.len()) != Some(at) {
+            continue;
+        }
+        let (from, to) = (template(&unused[other].example), template(&wanted.example));
+        let of = |names: &mut dyn Iterator<Item = &str>, like: &str| -> Vec<String> {
+            names.filter(|name| template(name) == like).map(str::to_owned).collect()
+        };
+        let mut covered = of(&mut report.missing.iter().map(|one| one.name.as_str()), &to);
+        covered.extend(of(&mut report.unused.iter().map(String::as_str), &from));
+        renames.push(Rename { from, to, covered });
+    }
+    shortened(renames)
+}
+
+/// The same renames with `{x}` for what both sides end with, where that stays without contradiction.
+fn shortened(mut renames: Vec<Rename>) -> Vec<Rename> {
+    let mut short: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for rename in &renames {
+        let (from, to) = short_form(&rename.from, &rename.to);
+        short.entry(from).or_default().insert(to);
+    }
+    for rename in &mut renames {
+        let (from, to) = short_form(&rename.from, &rename.to);
+        if short.get(&from).is_some_and(|all| all.len() == 1) {
+            (rename.from, rename.to) = (from, to);
+        }
+    }
+    renames
+}
+
+fn short_form(from: &str, to: &str) -> (String, String) {
+    let (from, to): (Vec<&str>, Vec<&str>) = (from.split('.').collect(), to.split('.').collect());
+    let same = from.iter().rev().zip(to.iter().rev()).take_while(|(a, b)| a == b).count();
+    let same = same.min(from.len() - 1).min(to.len() - 1);
+    let cut = |parts: &[&str]| {
+        let kept = parts[..parts.len() - same].join(".");
+        if same == 0 { kept } else { kept + ".{x}" }
+    };
+    (cut(&from), cut(&to))
+}
+
+/// The name with `{i}`, `{j}`, … for the numbers between dots.
+fn template(name: &str) -> String {
+    let mut holes = ["{i}", "{j}", "{k}"].into_iter();
+    let part = |part: &str| -> String {
+        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| holes.next()).flatten().unwrap_or(part).to_owned()
+    };
+    name.split('.').map(part).collect::<Vec<_>>().join(".")
+}
+
+/// Some lines of comment under a title, or nothing.
+fn comments(text: &mut String, title: &str, lines: impl IntoIterator<Item = String>) {
+    let lines: Vec<String> = lines.into_iter().collect();
+    if lines.is_empty() {
+        return;
+    }
+    let _ = write!(text, "#\n# {title}\n");
+    for line in lines.iter().take(LISTED) {
+        let _ = writeln!(text, "#   {}", printable(line));
+    }
+    if lines.len() > LISTED {
+        let _ = writeln!(text, "#   … {} in all", lines.len());
+    }
+}
+
+/// What a comment can hold.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// A key of TOML, quoted where it has to be.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if bare { name.to_owned() } else { quoted(name) }
+}
+
+/// A string of TOML on one line: as in JSON, but for one letter.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
