@@ -196,6 +196,62 @@ fn what_describes_a_model_comes_first_and_its_weights_when_they_are_wanted() -> 
 }
 
 #[test]
+fn a_set_of_shards_comes_by_its_index_and_other_sets_stay() -> Outcome {
+    let mut files = demo()?;
+    let bytes = files.remove("model.safetensors").ok_or("the demo has weights")?;
+    let (length, rest) = bytes.split_at(8);
+    let length = usize::try_from(u64::from_le_bytes(length.try_into()?))?;
+    let header: serde_json::Value = serde_json::from_slice(&rest[..length])?;
+    let shard = "model-00001-of-00001.safetensors";
+    let tensors = header.as_object().ok_or("an object")?.keys().filter(|name| *name != "__metadata__");
+    let map: BTreeMap<&String, &str> = tensors.map(|name| (name, shard)).collect();
+    let index = serde_json::json!({ "weight_map": map }).to_string();
+    files.insert("model.safetensors.index.json".to_owned(), index.into_bytes());
+    files.insert(shard.to_owned(), bytes);
+    files.insert("model.fp32-00001-of-00001.safetensors".to_owned(), b"not wanted".to_vec());
+    let server = Server::start(files, &[])?;
+    let args = ["run", "org/demo", "It was", "--download", "-n", "1", "--device", "cpu"];
+    let (code, _, err) = server.omni(&args)?;
+    assert_eq!(code, 0, "{err}");
+    let weights: Vec<String> =
+        stored(&server.snapshot())?.into_iter().filter(|name| name.contains("model")).collect();
+    assert_eq!(weights, [shard, "model.safetensors.index.json"]);
+    // A shard that went missing is fetched again.
+    fs::remove_file(server.snapshot().join(shard))?;
+    assert_eq!(server.omni(&args)?.0, 0);
+    assert!(server.snapshot().join(shard).is_file());
+    Ok(())
+}
+
+#[test]
+fn a_pipeline_comes_with_the_components_that_its_index_names() -> Outcome {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/StableDiffusionPipeline");
+    let mut files = Files::new();
+    for folder in ["", "unet", "vae", "text_encoder", "scheduler", "tokenizer"] {
+        for entry in fs::read_dir(dir.join(folder))? {
+            let path = entry?.path();
+            if path.is_file() {
+                let name = path.strip_prefix(&dir)?.to_str().ok_or("a name")?.to_owned();
+                files.insert(name, fs::read(path)?);
+            }
+        }
+    }
+    files.insert("safety_checker/config.json".to_owned(), b"{}".to_vec());
+    let server = Server::start(files, &[])?;
+    let (code, out, err) = server.omni(&["info", "org/demo", "--download", "--json"])?;
+    assert_eq!(code, 0, "{err}");
+    let info: serde_json::Value = serde_json::from_str(&out)?;
+    assert_eq!((&info["category"], &info["is_supported"]), (&"diffusers".into(), &true.into()), "{info}");
+    assert!(server.snapshot().join("unet/config.json").is_file());
+    assert!(!server.snapshot().join("safety_checker").exists());
+    // One component is a model of its own.
+    let _ = server.asked();
+    assert_eq!(server.omni(&["plan", "org/demo/unet", "--download", "--params"])?.0, 0);
+    assert_eq!(server.asked(), []);
+    Ok(())
+}
+
+#[test]
 fn a_download_that_was_broken_off_goes_on_where_it_was() -> Outcome {
     let files = demo()?;
     let bytes = files["tokenizer.json"].clone();
