@@ -33,6 +33,10 @@ const OF_VALUES: [&str; 7] = [
 /// Adds what the config gives for the names in the code at fault: in its own words, else in its module's.
 pub(super) fn trace_back(problem: Problem, module: &ParsedModule, config: &Config) -> Problem {
     let Some(source) = config.source() else { return problem };
+    // All that a kind of layer knows comes from its user, whose names these are.
+    if module.is_kind() {
+        return problem;
+    }
     let of_config = |span: &Span| &span.source == source;
     let is_known = problem.related.iter().map(|(span, _)| span).chain(&problem.span).any(of_config);
     if is_known || !OF_VALUES.contains(&problem.code) {
@@ -79,7 +83,7 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Follows the names in a piece of code to the config, through constants and derived fields.
+    /// Follows the names in a piece of code to the config, through constants, defaults and derived fields.
     fn read(&mut self, code: &str) {
         let words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
         for word in words.filter(|word| !word.is_empty()) {
@@ -87,8 +91,11 @@ impl Found<'_> {
                 continue;
             }
             let local = self.module.lets.iter().find(|(name, _)| name.text == word);
+            let argument = self.module.args.iter().find(|argument| &*argument.param.name == word);
             if let Some((_, parsed)) = local {
                 self.read(&parsed.code.text);
+            } else if let Some(argument) = argument {
+                self.read(argument.code.text.split_once('=').map_or("", |(_, default)| default));
             } else if let Some(given) = self.config.given(word) {
                 self.given.push(given);
             } else if let Some(code) = self.config.derivation(word) {

@@ -10,7 +10,7 @@ use super::error::ModelError;
 use super::inputs::{Given, Inputs};
 use crate::ops::backend::{B, Device};
 use crate::ops::{Context, Dim, Inputs as KernelInputs, Kind, Outputs, Padding, Slot, TensorType, Value};
-use crate::plan::{Limit, Phase, Plan};
+use crate::plan::{Constraint, Limit, Phase, Plan};
 
 /// A plan with what was worked out about it.
 #[derive(Debug)]
@@ -211,6 +211,9 @@ impl Prepared {
         for constraint in &self.plan.constraints {
             let (left, right) = (constraint.left.eval(symbols), constraint.right.eval(symbols));
             if left.is_err() || left != right {
+                if let Some(error) = self.wrong_size(constraint, symbols) {
+                    return Err(error);
+                }
                 let show = |dim: &Dim, value: Result<i64, _>| match (dim.known(), value) {
                     (Some(value), _) => value.to_string(),
                     (None, Ok(value)) => format!("{value} ({dim})"),
@@ -225,6 +228,30 @@ impl Prepared {
             }
         }
         Ok(())
+    }
+
+    /// The error of an input one of whose sizes the definition fixes.
+    fn wrong_size(&self, constraint: &Constraint, symbols: &[i64]) -> Option<ModelError> {
+        let fixed = |constraint: &Constraint| {
+            let sides = [(&constraint.left, &constraint.right), (&constraint.right, &constraint.left)];
+            sides.into_iter().find_map(|(side, other)| Some((side.as_symbol()?.index, other.known()?)))
+        };
+        let (wanted, _) = fixed(constraint)?;
+        let has = |dim: &Dim, index: usize| dim.as_symbol().is_some_and(|symbol| symbol.index == index);
+        let input =
+            self.plan.inputs.iter().find(|input| input.ty.shape.iter().any(|dim| has(dim, wanted)))?;
+        let found: Vec<i64> = input.ty.shape.iter().filter_map(|dim| dim.eval(symbols).ok()).collect();
+        let known: Vec<(usize, i64)> = self.plan.constraints.iter().filter_map(fixed).collect();
+        let expected = |dim: &Dim| {
+            let size = known.iter().find(|(index, _)| has(dim, *index));
+            size.map_or_else(|| dim.clone(), |(_, size)| Dim::Known(*size))
+        };
+        let ty = TensorType { kind: input.ty.kind, shape: input.ty.shape.iter().map(expected).collect() };
+        Some(ModelError::WrongInput {
+            name: input.name.clone(),
+            found: format!("{found:?}"),
+            expected: ty.to_string(),
+        })
     }
 
     /// Moves the inputs to the device, checking numbers against the tables that they index.

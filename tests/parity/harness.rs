@@ -263,6 +263,12 @@ impl Case<'_> {
                     )
                 };
         }
+        // Some of the definitions take images of any size without being asked to.
+        let flag = "interpolate_pos_encoding";
+        let takes = |plan: omni::plan::Plan| plan.inputs.iter().any(|input| input.name == flag);
+        if self.name == "interp" && self.model.plan("forward", &[flag]).is_ok_and(takes) {
+            inputs = inputs.ints(flag, vec![1], [1]);
+        }
         inputs
     }
 
