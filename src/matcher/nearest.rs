@@ -26,8 +26,11 @@ const ENOUGH: f64 = 0.8;
 pub(super) fn nearest(registry: &Registry, claimed: &[String], model_type: Option<&str>) -> Vec<Near> {
     let mut near: Vec<Near> = Vec::new();
     let names = every_name(registry);
+    let folded: Vec<String> = claimed.iter().map(|claim| claim.to_lowercase()).collect();
     for &(name, category, status) in &names {
-        let score = claimed.iter().map(|claim| likeness(claim, name)).fold(0.0, f64::max);
+        let name_folded = name.to_lowercase();
+        let likeness = |claim: &String| strsim::jaro_winkler(claim, &name_folded);
+        let score = folded.iter().map(likeness).fold(0.0, f64::max);
         if score >= ENOUGH {
             near.push(Near { name: name.to_owned(), category: category.to_owned(), status, score });
         }

@@ -47,6 +47,7 @@ mod loader;
 #[expect(clippy::module_inception, reason = "the layer is named for its main type")]
 mod model;
 mod params;
+mod renames;
 mod run;
 pub mod sampling;
 mod save;

@@ -15,12 +15,13 @@ use super::fingerprint::candidate;
 use super::fit::unread_config_keys;
 use super::load::{LoadError, bind};
 use super::loader::checkpoint;
+use super::renames::{Rename, renames};
 use crate::diag::Problem;
 use crate::facts::Facts;
 use crate::lang::Program;
 use crate::matcher::{Candidate, Match, Matcher, NoMatch, Step};
 use crate::registry::{Architecture, Registry};
-use crate::weights::{BindReport, Checkpoint, Group, group};
+use crate::weights::{BindReport, Checkpoint, group};
 
 /// An overlay to start from.
 #[derive(Debug, Clone)]
@@ -35,8 +36,6 @@ pub struct Scaffold {
     pub text: String,
 }
 
-/// How alike a missing tensor's name and an unused one's must be to be taken for the same, from 0 to 1.
-const ALIKE: f64 = 0.4;
 /// How many tensors or keys a comment lists.
 const LISTED: usize = 40;
 
@@ -283,93 +282,6 @@ impl Draft<'_> {
         });
         (report.map(|report| *report), unread, fault)
     }
-}
-
-/// A template that makes unused tensors out to be missing ones.
-struct Rename {
-    from: String,
-    to: String,
-    /// The names on either side.
-    covered: Vec<String>,
-}
-
-/// Pairs the groups of missing tensors with those of unused ones: as many, of one shape, each like no other so much.
-fn renames(report: &BindReport, checkpoint: &Checkpoint) -> Vec<Rename> {
-    // A parameter that is only ever stored in parts has no name of its own in a checkpoint.
-    let named = report.missing.iter().filter(|one| one.tried.contains(&one.name));
-    let missing = group(named.map(|one| one.name.as_str()));
-    let unused = group(report.unused.iter().map(String::as_str));
-    let shapes: BTreeMap<&str, &Vec<usize>> =
-        report.missing.iter().map(|one| (one.name.as_str(), &one.shape)).collect();
-    let likeness = |left: &Group, right: &Group| {
-        let fits = left.count == right.count
-            && shapes.get(left.example.as_str()).copied()
-                == checkpoint.get(&right.example).map(|entry| &entry.shape);
-        let (left, right) = (template(&left.example), template(&right.example));
-        let holes = |text: &str| text.matches('{').count();
-        let alike = || strsim::normalized_damerau_levenshtein(&left, &right);
-        (fits && holes(&left) == holes(&right)).then(alike).filter(|alike| *alike >= ALIKE)
-    };
-    let best = |of: &dyn Fn(usize) -> Option<f64>, count: usize| {
-        let mut scored: Vec<(f64, usize)> = (0..count).filter_map(|at| Some((of(at)?, at))).collect();
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-        match scored.as_slice() {
-            [(first, _), (second, _), ..] if (first - second).abs() < 1e-9 => None,
-            scored => scored.first().map(|&(_, at)| at),
-        }
-    };
-    let mut renames = Vec::new();
-    for (at, wanted) in missing.iter().enumerate() {
-        let Some(other) = best(&|other| likeness(wanted, &unused[other]), unused.len()) else { continue };
-        if best(&|at| likeness(&missing[at], &unused[other]), missing.len()) != Some(at) {
-            continue;
-        }
-        let (from, to) = (template(&unused[other].example), template(&wanted.example));
-        let of = |names: &mut dyn Iterator<Item = &str>, like: &str| -> Vec<String> {
-            names.filter(|name| template(name) == like).map(str::to_owned).collect()
-        };
-        let mut covered = of(&mut report.missing.iter().map(|one| one.name.as_str()), &to);
-        covered.extend(of(&mut report.unused.iter().map(String::as_str), &from));
-        renames.push(Rename { from, to, covered });
-    }
-    shortened(renames)
-}
-
-/// The same renames with `{x}` for what both sides end with, where that stays without contradiction.
-fn shortened(mut renames: Vec<Rename>) -> Vec<Rename> {
-    let mut short: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for rename in &renames {
-        let (from, to) = short_form(&rename.from, &rename.to);
-        short.entry(from).or_default().insert(to);
-    }
-    for rename in &mut renames {
-        let (from, to) = short_form(&rename.from, &rename.to);
-        if short.get(&from).is_some_and(|all| all.len() == 1) {
-            (rename.from, rename.to) = (from, to);
-        }
-    }
-    renames
-}
-
-fn short_form(from: &str, to: &str) -> (String, String) {
-    let (from, to): (Vec<&str>, Vec<&str>) = (from.split('.').collect(), to.split('.').collect());
-    let same = from.iter().rev().zip(to.iter().rev()).take_while(|(a, b)| a == b).count();
-    let same = same.min(from.len() - 1).min(to.len() - 1);
-    let cut = |parts: &[&str]| {
-        let kept = parts[..parts.len() - same].join(".");
-        if same == 0 { kept } else { kept + ".{x}" }
-    };
-    (cut(&from), cut(&to))
-}
-
-/// The name with `{i}`, `{j}`, … for the numbers between dots.
-fn template(name: &str) -> String {
-    let mut holes = ["{i}", "{j}", "{k}"].into_iter();
-    let part = |part: &str| -> String {
-        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| holes.next()).flatten().unwrap_or(part).to_owned()
-    };
-    name.split('.').map(part).collect::<Vec<_>>().join(".")
 }
 
 /// Some lines of comment under a title, or nothing.
