@@ -177,13 +177,8 @@ impl Value {
     /// where nothing is.
     #[must_use]
     pub fn in_order(self) -> Self {
-        let device = self.device();
-        let on_cpu = match &device {
-            Device::Autodiff(inner) => matches!(**inner, Device::Flex(_)),
-            device => matches!(device, Device::Flex(_)),
-        };
         let shape = self.shape();
-        if on_cpu || shape.len() < 2 {
+        if on_cpu(&self.device()) || shape.len() < 2 {
             self
         } else {
             self.reshape(vec![shape.iter().product()]).reshape(shape)
@@ -210,6 +205,14 @@ impl Value {
 /// Floats with an axis of size 1 before `axis`; for burn's own `unsqueeze_dim`, see [`Value::reshape`].
 pub(super) fn with_unit_axis<const D: usize, const E: usize>(x: Tensor<B, D>, axis: usize) -> Tensor<B, E> {
     Value::from(x).with_unit_axis(axis).float()
+}
+
+/// Whether the processor holds what is on this device, so that looking at it waits for nothing.
+pub(super) fn on_cpu(device: &Device) -> bool {
+    match device {
+        Device::Autodiff(inner) => on_cpu(inner),
+        device => matches!(device, Device::Flex(_)),
+    }
 }
 
 /// The width of a float tensor.

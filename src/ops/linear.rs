@@ -6,6 +6,7 @@ use super::Op;
 use super::backend::B;
 use super::call::{Call, Fault, Traced};
 use super::kernel::{Context, Inputs, Kernel, Outputs, RunError};
+use super::lookup::within;
 use super::types::{Kind, TensorType, show_shape};
 
 pub(super) const OPS: &[Op] = &[
@@ -80,6 +81,7 @@ impl Kernel for Embedding {
         let (ids, weight) = (inputs.take(), inputs.take());
         let mut shape = ids.shape();
         let count = shape.iter().product::<usize>();
+        within("ids", &ids, weight.shape()[0])?;
         let rows = module::embedding(weight.float::<2>(), ids.reshape(vec![1, count]).int::<2>());
         shape.push(rows.dims()[2]);
         Ok(super::Value::from(rows).reshape(shape).into())

@@ -1,7 +1,9 @@
 //! Elements chosen by tensors: by positions and by truth values.
 //!
-//! In: positions are ints from 0; none may lie outside, and the backends do not look. Out: the kind of what is
-//! chosen from.
+//! In: positions are ints from 0. Out: the kind of what is chosen from.
+//!
+//! None may lie outside, and the backends do not look. What is on the CPU is checked here; looking at what is on a GPU
+//! would wait for it, so there only inputs are checked, before they are moved to it (`Plan::limits`).
 
 use burn::tensor::IntDType;
 use burn::tensor::ops::IntTensorOps;
@@ -11,7 +13,8 @@ use super::backend::B;
 use super::call::{Call, Fault, Traced};
 use super::dim::Dim;
 use super::function::kernel;
-use super::layout::bool_dtype;
+use super::kernel::RunError;
+use super::layout::{bool_dtype, on_cpu};
 use super::operand::{Sides, pair};
 use super::types::{Kind, TensorType, show_shape};
 use super::value::Value;
@@ -49,6 +52,26 @@ pub(super) const OPS: &[Op] = &[
     },
 ];
 
+/// Checks that positions on the CPU lie within an axis of this size.
+///
+/// # Errors
+/// If one does not: which, and what is allowed.
+pub(super) fn within(name: &str, index: &Value, size: usize) -> Result<(), RunError> {
+    if !on_cpu(&index.device()) {
+        return Ok(());
+    }
+    let inside = |position: &i64| usize::try_from(*position).is_ok_and(|position| position < size);
+    match index.to_host().iter::<i64>().find(|position| !inside(position)) {
+        None => Ok(()),
+        Some(found) if size == 0 => {
+            Err(RunError::new(format!("`{name}` holds {found}, and there is nothing to choose from")))
+        }
+        Some(found) => {
+            Err(RunError::new(format!("`{name}` holds {found}, expected 0 to {} (axis of {size})", size - 1)))
+        }
+    }
+}
+
 fn gather(call: &mut Call) -> Result<Traced, Fault> {
     let x = call.tensor("x")?;
     let index = call.tensor_of("index", Kind::Int)?;
@@ -63,8 +86,9 @@ fn gather(call: &mut Call) -> Result<Traced, Fault> {
     }
     let ty = x.with_shape(index.shape);
     let run = kernel(move |mut inputs, _| {
-        let x = inputs.take();
-        Ok(x.gather(axis, inputs.take().into_primitive()).into())
+        let (x, index) = (inputs.take(), inputs.take());
+        within("index", &index, x.shape()[axis])?;
+        Ok(x.gather(axis, index.into_primitive()).into())
     });
     Ok(Traced::one(run, ty))
 }
@@ -78,6 +102,7 @@ fn index_select(call: &mut Call) -> Result<Traced, Fault> {
     let run = kernel(move |mut inputs, _| {
         let (x, index) = (inputs.take(), inputs.take());
         let (mut shape, places) = (x.shape(), index.shape());
+        within("index", &index, shape[axis])?;
         let count = places.iter().product();
         let rows = x.select(axis, index.reshape(vec![count]).into_primitive());
         shape.splice(axis..=axis, places);
@@ -147,7 +172,8 @@ fn cast(call: &mut Call) -> Result<Traced, Fault> {
 #[cfg(test)]
 mod tests {
     use crate::ops::testing::{
-        TestArg, assert_close, bools, check_gradient, check_half, fault, floats, ints, noise, run_one, sample,
+        Failure, TestArg, assert_close, bools, check_gradient, check_half, fault, floats, ints, noise,
+        run_one, sample, try_run,
     };
 
     #[test]
@@ -162,6 +188,22 @@ mod tests {
         check_gradient("index_select", &args);
         let args = [("x", x), ("index", ints(&[2], &[0, 1])), ("axis", 1i64.into())];
         assert_eq!(fault("gather", &args).parameter, Some("index"));
+    }
+
+    #[test]
+    fn positions_outside_are_told_and_not_read() {
+        for (op, index) in
+            [("gather", [3, 0]), ("gather", [0, -1]), ("index_select", [3, 0]), ("index_select", [0, -1])]
+        {
+            let outside = index.into_iter().find(|position| !(0..3).contains(position)).expect("one");
+            let index = ints(if op == "gather" { &[2, 1] } else { &[2] }, &index);
+            let failure = try_run(op, &[("x", sample(&[2, 3])), ("index", index), ("axis", 1i64.into())]);
+            let Err(Failure::Run(message)) = failure else { panic!("`{op}` read what is not there") };
+            assert!(message.contains(&format!("{outside}, expected 0 to 2")), "{message}");
+        }
+        let failure = try_run("embedding", &[("ids", ints(&[1], &[5])), ("weight", sample(&[5, 2]))]);
+        let Err(Failure::Run(message)) = failure else { panic!("read what is not there") };
+        assert!(message.contains("`ids` holds 5, expected 0 to 4"), "{message}");
     }
 
     #[test]

@@ -98,13 +98,21 @@ impl Plan {
     #[must_use]
     pub fn limits(&self) -> Vec<Limit> {
         let mut limits = Vec::new();
-        for instr in self.instrs.iter().filter(|instr| instr.op == "embedding") {
-            let [Some(ids), Some(table)] = instr.inputs.as_slice() else { continue };
+        for instr in &self.instrs {
+            let (ids, table, axis): (_, _, usize) = match (instr.op, instr.inputs.as_slice()) {
+                ("embedding", [Some(ids), Some(table)]) => (ids, table, 0),
+                ("gather" | "index_select", [Some(table), Some(ids)]) => {
+                    let axis = instr.attributes.iter().find(|(name, _)| *name == "axis");
+                    let Some(axis) = axis.and_then(|(_, axis)| axis.parse().ok()) else { continue };
+                    (ids, table, axis)
+                }
+                _ => continue,
+            };
             let rows = self
                 .params
                 .iter()
                 .find(|(_, slot, _)| slot == table)
-                .and_then(|(_, _, ty)| ty.shape[0].known());
+                .and_then(|(_, _, ty)| ty.shape.get(axis)?.known());
             let Some(rows) = rows else { continue };
             let limit = if let Some(input) = self.inputs.iter().find(|input| input.slot == *ids) {
                 Some(Limit { input: Some(input.name.clone()), rows, start: 0 })
