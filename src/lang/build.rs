@@ -10,6 +10,7 @@ use super::builtins::wrong_arguments;
 use super::config::Config;
 use super::given::trace_back;
 use super::instance::{Blueprint, Instance, Parsed, blame, join};
+use super::notes::Placed;
 use super::tracer::{Mode, Scope, Tracer};
 use super::value::{Eval, Value};
 use crate::diag::Problem;
@@ -62,7 +63,11 @@ impl Tracer<'_> {
             }
             let scope = Scope::of(&instance, &parsed.code, Mode::Layers);
             let value = self.eval(&parsed.expr, &scope)?;
-            let value = self.place(value, &instance.child(&name.text), &parsed.expr, &scope)?;
+            let path = instance.child(&name.text);
+            if let Some(notes) = &mut self.notes {
+                notes.layers.push(Placed { entry: name.span.clone(), path: path.clone() });
+            }
+            let value = self.place(value, &path, &parsed.expr, &scope)?;
             instance.set(&name.text, value);
         }
         for (name, parsed) in &module.tied {

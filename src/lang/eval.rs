@@ -97,6 +97,7 @@ impl Tracer<'_> {
 
     fn name(&mut self, name: &Arc<str>, range: &TextRange, scope: &Scope<'_>) -> Eval<Value> {
         if let Some(value) = self.lookup(name, scope)? {
+            self.note(|| scope.span(range), &value, || scope.path());
             return Ok(value);
         }
         if let Some(value) = self.callable(name, scope) {
@@ -300,7 +301,8 @@ impl Tracer<'_> {
     /// Binds a value to names.
     pub(super) fn bind(&mut self, target: &Target, value: Value, scope: &mut Scope<'_>) -> Eval<()> {
         match target {
-            Target::Name(name, _) => {
+            Target::Name(name, range) => {
+                self.note(|| scope.span(range), &value, || scope.path());
                 scope.locals.insert(Arc::clone(name), value);
                 Ok(())
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ast::{Expr, ExprKind, Stmt, StmtKind, TextRange};
 use super::instance::{Instance, ParsedMethod};
-use super::tracer::{Mode, Scope, Tracer};
+use super::tracer::{Mode, Scope, Tracer, span_in};
 use super::value::{Eval, Value};
 use crate::ops::call::resolve_axis;
 use crate::ops::{Const, TensorType};
@@ -19,6 +19,12 @@ impl Tracer<'_> {
         arguments: Vec<(Arc<str>, Value)>,
     ) -> Eval<Value> {
         let mut scope = Scope::of(layer, &method.code, Mode::Body);
+        for (name, value) in &arguments {
+            if let Some(input) = method.inputs.iter().find(|input| input.param.name == *name) {
+                let range = 0..u32::try_from(name.len()).unwrap_or(0);
+                self.note(|| span_in(&input.code, &range), value, || Arc::clone(&layer.path));
+            }
+        }
         scope.locals.extend(arguments);
         let returned = self.exec(&method.body, &mut scope)?;
         returned.ok_or_else(|| {
@@ -48,6 +54,9 @@ impl Tracer<'_> {
                     };
                     let value = self.eval(value, scope)?;
                     let value = self.binary(*op, old, value, &statement.range, scope)?;
+                    let start = statement.range.start;
+                    let range = start..start + u32::try_from(name.len()).unwrap_or(0);
+                    self.note(|| scope.span(&range), &value, || scope.path());
                     scope.locals.insert(Arc::clone(name), value);
                 }
                 StmtKind::For(target, iter, body) => {

@@ -20,11 +20,13 @@ mod eval;
 mod exec;
 mod given;
 mod instance;
+mod notes;
 pub mod parse;
 mod program;
 mod tracer;
 mod value;
 
 pub use builtins::functions;
+pub use notes::{Noted, Notes, Placed};
 pub use program::Program;
 pub use tracer::SYMBOLS;

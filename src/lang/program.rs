@@ -7,6 +7,7 @@ use super::ast::{Expr, ExprKind};
 use super::config::{Config, Resolver};
 use super::given::trace_back;
 use super::instance::{Instance, Parameter};
+use super::notes::Notes;
 use super::tracer::{Block, Mode, Scope, Tracer, span_in};
 use super::value::{Eval, Value};
 use crate::diag::{Problem, Source, did_you_mean};
@@ -36,13 +37,44 @@ impl<'r> Program<'r> {
         source: Option<Arc<Source>>,
     ) -> Result<Self, Problem> {
         let mut tracer = Tracer::new(registry);
+        let root = Self::root(&mut tracer, architecture, config, source)?;
+        Ok(Self { tracer, root, architecture })
+    }
+
+    fn root(
+        tracer: &mut Tracer<'r>,
+        architecture: &'r Architecture,
+        config: &serde_json::Value,
+        source: Option<Arc<Source>>,
+    ) -> Eval<Rc<Instance>> {
         let table = match &architecture.config {
             Some(name) => Some(tracer.table(name, None)?),
             None => None,
         };
-        let config = Config::new(String::new(), table, config.clone(), source);
-        let root = tracer.root(architecture, config)?;
-        Ok(Self { tracer, root, architecture })
+        tracer.root(architecture, Config::new(String::new(), table, config.clone(), source))
+    }
+
+    /// Builds a definition and traces every way in, only to note what is met. Whatever fails ends its part.
+    #[must_use]
+    pub fn observe(
+        registry: &'r Registry,
+        architecture: &'r Architecture,
+        config: &serde_json::Value,
+    ) -> Notes {
+        let mut tracer = Tracer::new(registry);
+        tracer.notes = Some(Notes::default());
+        let Ok(root) = Self::root(&mut tracer, architecture, config, None) else {
+            return Notes { params: tracer.params, ..tracer.notes.unwrap_or_default() };
+        };
+        let mut program = Self { tracer, root, architecture };
+        let methods: Vec<String> = program.methods().into_iter().map(str::to_owned).collect();
+        for method in methods {
+            // Without what may be left out first: that is what a definition is usually called with.
+            let _ = program.trace(&method, &|_| false);
+            let _ = program.trace(&method, &|_| true);
+        }
+        let Self { tracer, .. } = program;
+        Notes { params: tracer.params, ..tracer.notes.unwrap_or_default() }
     }
 
     /// Every tensor of the definition, in the order of its tree.

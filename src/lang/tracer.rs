@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::ast::TextRange;
 use super::config::{Config, Resolver};
 use super::instance::{Instance, ParsedModule};
+use super::notes::{Noted, Notes};
 use super::value::{Eval, Value};
 use crate::diag::{Problem, Span};
 use crate::ops::{Dim, Slot, Symbol, TensorType};
@@ -67,6 +68,8 @@ pub(super) struct Tracer<'r> {
     pub(super) depth: usize,
     /// The mode in which the root is built, if not the whole.
     pub(super) mode: Option<crate::registry::Mode>,
+    /// What is met on the way, if somebody wants to know.
+    pub(super) notes: Option<Notes>,
 }
 
 /// What a name may mean in the code being evaluated.
@@ -146,6 +149,7 @@ impl<'r> Tracer<'r> {
             steps: 0,
             depth: 0,
             mode: None,
+            notes: None,
         }
     }
 
@@ -162,6 +166,25 @@ impl<'r> Tracer<'r> {
         let module = Rc::new(ParsedModule::new(self.registry.module(name, asked_at)?)?);
         self.modules.insert(name.to_owned(), Rc::clone(&module));
         Ok(module)
+    }
+
+    /// Notes what a name stands for.
+    pub(super) fn note(
+        &mut self,
+        span: impl FnOnce() -> Span,
+        value: &Value,
+        path: impl FnOnce() -> Arc<str>,
+    ) {
+        let Some(mut notes) = self.notes.take() else { return };
+        notes.note(&span(), || {
+            let what = match value {
+                Value::Tensor(_, ty) => ty.to_string(),
+                Value::Param(id) => self.params[id.0].ty().to_string(),
+                other => other.describe(),
+            };
+            Noted { what, path: path() }
+        });
+        self.notes = Some(notes);
     }
 
     /// Counts work, so that every definition ends.

@@ -261,7 +261,7 @@ impl Piece {
 }
 
 /// Visits an expression and everything in it.
-pub(super) fn each(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
+pub fn each(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
     visit(expr);
     match &expr.kind {
         ExprKind::Name(_) | ExprKind::Const(_) | ExprKind::Ellipsis => {}

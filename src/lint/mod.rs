@@ -27,7 +27,7 @@ use crate::registry::Registry;
 pub use checker::{Checked, Checker};
 pub use context::Context;
 pub use reach::Reach;
-pub use tracing::Trace;
+pub use tracing::{Trace, sample};
 
 /// A kind of finding, with its page.
 #[derive(Debug)]

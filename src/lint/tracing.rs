@@ -182,7 +182,8 @@ fn one(registry: &Registry, architecture: &Architecture) -> (Option<Arc<Traced>>
 }
 
 /// The config that an architecture is traced with; `None` if there is none and it needs one.
-pub(super) fn sample(architecture: &Architecture, table: Option<&ConfigTable>) -> Option<Value> {
+#[must_use]
+pub fn sample(architecture: &Architecture, table: Option<&ConfigTable>) -> Option<Value> {
     let written = table.and_then(|table| table.sample.clone());
     let needs =
         |table: &ConfigTable| table.fields.values().any(|field| matches!(field.fallback, Fallback::Required));

@@ -12,6 +12,8 @@
 
 mod diagnostics;
 mod documents;
+mod index;
+mod infer;
 mod position;
 mod project;
 mod server;

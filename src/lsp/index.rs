@@ -1,0 +1,460 @@
+//! What every name in a registry means: each occurrence, with what it stands for.
+//!
+//! Built from the registry's entries and the parsed code, once per check, when something is first asked. Absent on
+//! purpose: guesses. A name that may mean several things has several occurrences, and one that may mean anything has
+//! none and is kept in [`Index::open`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::infer;
+use crate::diag::{Source, Span};
+use crate::lang::ast::{Expr, ExprKind, TextRange};
+use crate::lang::{functions, parse};
+use crate::lint::Checked;
+use crate::lint::code::{Piece, Role, View, each};
+use crate::ops::{self, Const};
+use crate::registry::{Code, Fallback, Module, Name};
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Meaning {
+    Architecture(String),
+    Config(String),
+    Module(String),
+    /// A layer, parameter, buffer, constant or argument, by the topmost module that declares it.
+    Member(String, String),
+    /// A field, by the topmost config table that declares it.
+    Field(String, String),
+    /// What a method takes, by module and method.
+    Input(String, String, String),
+    /// A variable of one piece of code, by the place of that piece.
+    Local(usize, usize, String),
+    Op(String),
+    Function(String),
+    Task(String),
+    Category(String),
+}
+
+/// A name somewhere.
+#[derive(Debug, Clone)]
+pub(super) struct Occurrence {
+    pub(super) span: Span,
+    pub(super) meaning: Meaning,
+    /// Whether it is declared here.
+    pub(super) declares: bool,
+    /// Whether the text is only there for something else, too: an architecture's name that also names its module.
+    pub(super) implied: bool,
+}
+
+/// Every occurrence of every name.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) occurrences: Vec<Occurrence>,
+    /// Names that nobody can tell the meaning of without running the code: attributes, keywords, texts.
+    pub(super) open: BTreeMap<String, Vec<Span>>,
+}
+
+impl Index {
+    pub(super) fn new(checked: &Checked) -> Self {
+        let mut builder = Builder { checked, index: Self::default(), seen: BTreeSet::new() };
+        builder.architectures();
+        builder.configs();
+        builder.modules();
+        builder.index
+    }
+
+    /// What stands at a byte of a file.
+    pub(super) fn at(&self, file: &str, offset: usize) -> Vec<&Occurrence> {
+        let holds =
+            |span: &Span| span.source.name == file && span.range.start <= offset && offset <= span.range.end;
+        let mut found: Vec<&Occurrence> =
+            self.occurrences.iter().filter(|occurrence| holds(&occurrence.span)).collect();
+        // The shortest is meant: an implied one may lie around others.
+        let least = found.iter().map(|occurrence| occurrence.span.range.len()).min();
+        found.retain(|occurrence| Some(occurrence.span.range.len()) == least);
+        found
+    }
+
+    /// Every occurrence of something.
+    pub(super) fn all<'s>(&'s self, meaning: &'s Meaning) -> impl Iterator<Item = &'s Occurrence> {
+        self.occurrences.iter().filter(move |occurrence| occurrence.meaning == *meaning)
+    }
+}
+
+/// The topmost module above `module`, itself included, that declares a member.
+pub(super) fn owner(checked: &Checked, module: &str, member: &str) -> Option<String> {
+    let mut found = None;
+    for written in ancestors(checked, module) {
+        if declares(written, member) {
+            found = Some(written.name.text.clone());
+        }
+    }
+    found
+}
+
+/// A module and those that it extends.
+pub(super) fn ancestors<'c>(checked: &'c Checked, module: &str) -> Vec<&'c Module> {
+    let mut chain: Vec<&Module> = Vec::new();
+    let mut next = checked.registry.modules.get(module);
+    while let Some(module) =
+        next.filter(|module| !chain.iter().any(|seen| seen.name.text == module.name.text))
+    {
+        chain.push(module);
+        next = module.extends.as_ref().and_then(|parent| checked.registry.modules.get(&parent.text));
+    }
+    chain
+}
+
+fn declares(module: &Module, member: &str) -> bool {
+    let groups = [&module.layers, &module.params, &module.buffers, &module.lets];
+    groups.into_iter().flatten().any(|(name, _)| name.text == member)
+        || module.args.iter().flatten().any(|code| parameter(code).0 == member)
+}
+
+/// The name of a parameter, and its place.
+fn parameter(code: &Code) -> (&str, Span) {
+    let name = code.text.split('=').next().unwrap_or_default();
+    let lead = name.len() - name.trim_start().len();
+    let start = code.span.range.start + lead;
+    (name.trim(), Span::new(&code.span.source, start..start + name.trim().len()))
+}
+
+/// The topmost table above `table`, itself included, that declares a field.
+pub(super) fn field_owner(checked: &Checked, table: &str, field: &str) -> Option<String> {
+    let (mut found, mut seen) = (None, BTreeSet::new());
+    let mut next = checked.registry.configs.get(table);
+    while let Some(table) = next.filter(|table| seen.insert(table.name.text.clone())) {
+        if table.fields.contains_key(field) {
+            found = Some(table.name.text.clone());
+        }
+        next = table.extends.as_ref().and_then(|parent| checked.registry.configs.get(&parent.text));
+    }
+    found
+}
+
+/// The owners of a field that code of a module may mean.
+pub(super) fn fields_of_module(checked: &Checked, module: &str, field: &str) -> BTreeSet<String> {
+    let architectures = checked.reach.architectures(module);
+    let tables = architectures.flat_map(|architecture| checked.reach.tables(architecture));
+    tables.filter_map(|table| field_owner(checked, table, field)).collect()
+}
+
+struct Builder<'c> {
+    checked: &'c Checked,
+    index: Index,
+    /// What is there already: a piece of code is inherited by many.
+    seen: BTreeSet<(usize, usize, usize, Meaning)>,
+}
+
+impl Builder<'_> {
+    fn add(&mut self, span: Span, meaning: Meaning, declares: bool, implied: bool) {
+        let key = (Arc::as_ptr(&span.source).addr(), span.range.start, span.range.end, meaning.clone());
+        if self.seen.insert(key) {
+            self.index.occurrences.push(Occurrence { span, meaning, declares, implied });
+        }
+    }
+
+    fn declare(&mut self, span: &Span, meaning: Meaning) {
+        self.add(span.clone(), meaning, true, false);
+    }
+
+    fn mention(&mut self, span: Span, meaning: Meaning) {
+        self.add(span, meaning, false, false);
+    }
+
+    fn open(&mut self, name: &str, span: Span) {
+        self.index.open.entry(name.to_owned()).or_default().push(span);
+    }
+
+    fn architectures(&mut self) {
+        let checked = self.checked;
+        for architecture in checked.registry.architectures.values() {
+            let name = &architecture.name;
+            self.declare(&name.span, Meaning::Architecture(name.text.clone()));
+            self.mention(
+                architecture.category.span.clone(),
+                Meaning::Category(architecture.category.text.clone()),
+            );
+            self.mention(architecture.task.span.clone(), Meaning::Task(architecture.task.text.clone()));
+            let implied = architecture.module.span == name.span;
+            let module = Meaning::Module(architecture.module.text.clone());
+            self.add(architecture.module.span.clone(), module, false, implied);
+            if let Some(config) = &architecture.config {
+                let implied = architecture.model_types.iter().any(|found| found.span == config.span);
+                self.add(config.span.clone(), Meaning::Config(config.text.clone()), false, implied);
+            }
+            let texts = architecture.prefixes.iter().chain(&architecture.ignore);
+            let renames = architecture.rename.iter().flat_map(|(from, to)| [from, to]);
+            for text in texts.chain(renames) {
+                for part in text.split(['.', '{', '}']).filter(|part| !part.is_empty()) {
+                    self.open(part, name.span.clone());
+                }
+            }
+        }
+        for task in checked.registry.tasks.values() {
+            self.declare(&task.name.span, Meaning::Task(task.name.text.clone()));
+        }
+        for category in checked.registry.rules.categories.values() {
+            self.declare(&category.name.span, Meaning::Category(category.name.text.clone()));
+        }
+    }
+
+    fn configs(&mut self) {
+        let checked = self.checked;
+        for table in checked.registry.configs.values() {
+            let name = table.name.text.as_str();
+            self.declare(&table.name.span, Meaning::Config(name.to_owned()));
+            if let Some(parent) = &table.extends {
+                self.mention(parent.span.clone(), Meaning::Config(parent.text.clone()));
+            }
+            for (field, declared) in &table.fields {
+                if let Some(owner) = field_owner(checked, name, field) {
+                    self.declare(&declared.span, Meaning::Field(owner, field.clone()));
+                }
+                match &declared.fallback {
+                    Fallback::Part(part) => {
+                        self.mention(part.span.clone(), Meaning::Config(part.text.clone()))
+                    }
+                    Fallback::Derived(code) => self.derived(name, code),
+                    _ => {}
+                }
+            }
+        }
+        for source in &checked.registry.sources {
+            if source.text.contains("[config.") {
+                self.keys_of_configs(source);
+            }
+        }
+    }
+
+    fn derived(&mut self, table: &str, code: &Code) {
+        let Ok(expr) = parse::expression(code) else { return };
+        each(&expr, &mut |expr| {
+            let ExprKind::Name(name) = &expr.kind else { return };
+            let span = inside(code, &expr.range);
+            if let Some(owner) = field_owner(self.checked, table, name) {
+                self.mention(span, Meaning::Field(owner, name.to_string()));
+            } else if functions().any(|function| function == &**name) {
+                self.mention(span, Meaning::Function(name.to_string()));
+            }
+        });
+    }
+
+    /// The keys under `sample` and `aliases`, which are names of fields too.
+    fn keys_of_configs(&mut self, source: &Arc<Source>) {
+        let (root, _) = toml::de::DeTable::parse_recoverable(&source.text);
+        let Some(tables) = root.get_ref().get("config").and_then(|configs| configs.get_ref().as_table())
+        else {
+            return;
+        };
+        for (name, table) in tables {
+            for group in ["sample", "aliases"] {
+                let Some(keys) = table.get_ref().get(group).and_then(|keys| keys.get_ref().as_table()) else {
+                    continue;
+                };
+                for (key, _) in keys {
+                    if let Some(owner) = field_owner(self.checked, name.get_ref(), key.get_ref()) {
+                        let span = content(source, key.span());
+                        self.mention(span, Meaning::Field(owner, key.get_ref().to_string()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn modules(&mut self) {
+        let checked = self.checked;
+        for module in checked.registry.modules.values() {
+            let name = module.name.text.as_str();
+            self.declare(&module.name.span, Meaning::Module(name.to_owned()));
+            if let Some(parent) = &module.extends {
+                self.mention(parent.span.clone(), Meaning::Module(parent.text.clone()));
+            }
+            for (from, to) in &module.replace {
+                self.mention(from.span.clone(), Meaning::Module(from.text.clone()));
+                self.mention(to.span.clone(), Meaning::Module(to.text.clone()));
+            }
+            let member = |entry: &str| {
+                owner(checked, name, entry).map(|owner| Meaning::Member(owner, entry.to_owned()))
+            };
+            let groups = [&module.layers, &module.params, &module.buffers, &module.lets];
+            for (entry, _) in groups.into_iter().flatten() {
+                if let Some(meaning) = member(&entry.text) {
+                    self.declare(&entry.span, meaning);
+                }
+            }
+            for code in module.args.iter().flatten() {
+                let (text, span) = parameter(code);
+                if let Some(meaning) = member(text) {
+                    self.declare(&span, meaning);
+                }
+            }
+            for (entry, _) in module.stored.iter().chain(&module.tied) {
+                self.path(entry, &member);
+            }
+            let forward = module.inputs.iter().flatten().map(|code| ("forward", code));
+            let others = module
+                .methods
+                .iter()
+                .flat_map(|(name, method)| method.inputs.iter().map(|code| (name.text.as_str(), code)));
+            for (method, code) in forward.chain(others) {
+                let (text, span) = parameter(code);
+                let input = Meaning::Input(name.to_owned(), method.to_owned(), text.to_owned());
+                self.declare(&span, input);
+            }
+        }
+        for view in checked.views.values() {
+            for piece in view.all() {
+                self.piece(view, piece);
+            }
+        }
+    }
+
+    /// A dotted path as a key: its first step is a member, what follows can be anything.
+    fn path(&mut self, entry: &Name, member: &dyn Fn(&str) -> Option<Meaning>) {
+        let (first, rest) = entry.text.split_once('.').unwrap_or((&entry.text, ""));
+        if let Some(meaning) = member(first) {
+            let start = entry.span.range.start;
+            self.mention(Span::new(&entry.span.source, start..start + first.len()), meaning);
+        }
+        rest.split('.').filter(|part| !part.is_empty()).for_each(|part| self.open(part, entry.span.clone()));
+    }
+
+    fn piece(&mut self, view: &View, piece: &Piece) {
+        let bound: BTreeMap<Arc<str>, ()> = piece.bound().into_iter().map(|(name, _)| (name, ())).collect();
+        let place = (Arc::as_ptr(&piece.code.span.source).addr(), piece.code.span.range.start);
+        for (name, range) in piece.bound() {
+            let end = range.start + u32::try_from(name.len()).unwrap_or(0);
+            let span = piece.span(&(range.start..end));
+            self.declare(&span, Meaning::Local(place.0, place.1, name.to_string()));
+        }
+        piece.each(&mut |expr| match &expr.kind {
+            ExprKind::Name(name) if bound.contains_key(name) => {
+                let local = Meaning::Local(place.0, place.1, name.to_string());
+                self.mention(piece.span(&expr.range), local);
+            }
+            ExprKind::Name(name) => {
+                for meaning in meanings(self.checked, view, piece, name) {
+                    self.mention(piece.span(&expr.range), meaning);
+                }
+            }
+            ExprKind::Attribute(receiver, name) => self.attribute(view, piece, expr, receiver, name),
+            ExprKind::Call(callee, _, named) => {
+                for (keyword, value) in named {
+                    self.keyword(view, piece, callee, keyword, &value.range);
+                }
+            }
+            ExprKind::Const(Const::Str(text)) => {
+                for part in text.split(['.', '{', '}', ' ']).filter(|part| !part.is_empty()) {
+                    self.open(part, piece.span(&expr.range));
+                }
+            }
+            _ => {}
+        });
+    }
+
+    fn attribute(&mut self, view: &View, piece: &Piece, expr: &Expr, receiver: &Expr, name: &Arc<str>) {
+        let start = expr.range.end.saturating_sub(u32::try_from(name.len()).unwrap_or(0));
+        let span = piece.span(&(start..expr.range.end));
+        let meanings = match infer::of(self.checked, view, piece, receiver) {
+            infer::Kind::Layers(modules) => modules
+                .iter()
+                .filter_map(|module| {
+                    Some(Meaning::Member(owner(self.checked, module, name)?, name.to_string()))
+                })
+                .collect(),
+            infer::Kind::Config(table) => field_owner(self.checked, &table, name)
+                .map(|owner| Meaning::Field(owner, name.to_string()))
+                .into_iter()
+                .collect(),
+            infer::Kind::Unknown => Vec::new(),
+        };
+        if meanings.is_empty() {
+            self.open(name, span);
+        } else {
+            meanings.into_iter().for_each(|meaning| self.mention(span.clone(), meaning));
+        }
+    }
+
+    fn keyword(&mut self, view: &View, piece: &Piece, callee: &Expr, keyword: &Arc<str>, value: &TextRange) {
+        let text = piece.code.text.get(..value.start as usize).unwrap_or_default();
+        // A value in brackets starts within them.
+        let before = text.trim_end_matches(|c: char| c.is_whitespace() || c == '(');
+        let Some(before) =
+            before.strip_suffix('=').map(str::trim_end).filter(|before| before.ends_with(&**keyword))
+        else {
+            return;
+        };
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let span = piece.span(&(count(before.len() - keyword.len())..count(before.len())));
+        let built: BTreeSet<String> = match &callee.kind {
+            ExprKind::Name(name) if piece.role == Role::Layer && self.checked.views.contains_key(&**name) => {
+                infer::standing_for(self.checked, name)
+            }
+            ExprKind::Name(name) if ops::find(name).is_some() && !view_knows(view, name) => return,
+            _ => BTreeSet::new(),
+        };
+        let owners: BTreeSet<String> =
+            built.iter().filter_map(|module| owner(self.checked, module, keyword)).collect();
+        if owners.is_empty() && &**keyword != "config" {
+            self.open(keyword, span);
+        } else {
+            for owner in owners {
+                self.mention(span.clone(), Meaning::Member(owner, keyword.to_string()));
+            }
+        }
+    }
+}
+
+fn view_knows(view: &View, name: &str) -> bool {
+    view.module.layers.iter().any(|(entry, _)| entry.text == name)
+}
+
+/// What a free name in a piece of a module's code may mean.
+pub(super) fn meanings(checked: &Checked, view: &View, piece: &Piece, name: &str) -> Vec<Meaning> {
+    let module = view.module.name.text.as_str();
+    if piece.role == Role::Body
+        && let Some(method) = view.methods.iter().find(|method| method.body.code.span == piece.code.span)
+        && let Some(input) = method.inputs.iter().find(|input| input.name.text == name)
+    {
+        // The module that declares the input, not the one that inherits it.
+        let written = ancestors(checked, module).into_iter().find(|written| {
+            let inputs = written.inputs.iter().flatten();
+            let others = written.methods.iter().flat_map(|(_, method)| &method.inputs);
+            inputs.chain(others).any(|code| parameter(code).1 == input.name.span)
+        });
+        let owner = written.map_or(module, |written| &written.name.text);
+        return vec![Meaning::Input(owner.to_owned(), method.name.text.clone(), name.to_owned())];
+    }
+    if let Some(owner) = owner(checked, module, name) {
+        return vec![Meaning::Member(owner, name.to_owned())];
+    }
+    let fields = fields_of_module(checked, module, name);
+    if !fields.is_empty() {
+        return fields.into_iter().map(|table| Meaning::Field(table, name.to_owned())).collect();
+    }
+    if piece.role == Role::Body && ops::find(name).is_some() {
+        return vec![Meaning::Op(name.to_owned())];
+    }
+    if functions().any(|function| function == name) {
+        return vec![Meaning::Function(name.to_owned())];
+    }
+    if checked.registry.modules.contains_key(name) {
+        return vec![Meaning::Module(name.to_owned())];
+    }
+    Vec::new()
+}
+
+/// A range of a piece of code in its file.
+fn inside(code: &Code, range: &TextRange) -> Span {
+    let start = code.span.range.start;
+    Span::new(&code.span.source, start + range.start as usize..start + range.end as usize)
+}
+
+/// A key or text without its quotes.
+fn content(source: &Arc<Source>, token: std::ops::Range<usize>) -> Span {
+    let text = source.text.get(token.clone()).unwrap_or_default();
+    let quotes = usize::from(text.starts_with(['\'', '"']));
+    Span::new(source, token.start + quotes..token.end.saturating_sub(quotes).max(token.start + quotes))
+}
