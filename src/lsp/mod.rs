@@ -10,12 +10,17 @@
 //!
 //! Absent on purpose: findings of its own (all are the linter's), and threads for requests, which are quick.
 
+mod analysis;
+mod answers;
+mod cursor;
 mod diagnostics;
 mod documents;
 mod index;
 mod infer;
+mod outline;
 mod position;
 mod project;
+mod rename;
 mod server;
 mod transport;
 mod worker;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -15,11 +16,12 @@ use lsp_types as lsp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::analysis::Analysis;
+use super::answers::{self, Asked};
 use super::documents::{Document, Documents};
 use super::project::Project;
 use super::worker::{self, Done, Job};
-use super::{diagnostics, position, transport};
-use crate::lint::Checked;
+use super::{diagnostics, outline, position, rename, transport};
 
 /// How long the user must have stopped typing before a check starts.
 const PAUSE: Duration = Duration::from_millis(80);
@@ -55,7 +57,7 @@ struct State {
     /// When the next check is due.
     due: Option<Instant>,
     /// What was checked last, and its revision.
-    checked: Option<(u64, Checked)>,
+    checked: Option<(u64, Analysis)>,
     /// The files that have diagnostics.
     published: BTreeSet<PathBuf>,
 }
@@ -180,6 +182,11 @@ impl<W: Write> Server<W> {
         let capabilities = json!({
             "positionEncoding": "utf-16",
             "textDocumentSync": { "openClose": true, "change": 2, "save": true },
+            "definitionProvider": true,
+            "referencesProvider": true,
+            "renameProvider": { "prepareProvider": true },
+            "documentSymbolProvider": true,
+            "codeActionProvider": { "codeActionKinds": ["quickfix", "source.fixAll.omni"] },
         });
         let info = json!({ "name": "omni", "version": env!("CARGO_PKG_VERSION") });
         self.send(Response::new_ok(request.id, json!({ "capabilities": capabilities, "serverInfo": info })))
@@ -319,7 +326,7 @@ impl<W: Write> Server<W> {
         let first = self.documents.iter().find(in_project).map(|(path, _)| path);
         let found = (checked.as_ref())
             .map(|checked| diagnostics::by_file(&checked.findings.problems, &self.documents, first));
-        state.checked = checked.map(|checked| (revision, checked));
+        state.checked = checked.map(|checked| (revision, Analysis::new(checked)));
         // Places of an older text would be wrong in the newer one; the next check is under way.
         if let Some(found) = found.filter(|_| is_current) {
             let now: BTreeSet<PathBuf> = found.keys().cloned().collect();
@@ -355,7 +362,100 @@ impl<W: Write> Server<W> {
 
     /// Answers a request, or lets it wait for the check that it needs.
     fn route(&mut self, request: Request) -> io::Result<()> {
-        self.refuse(request.id, ErrorCode::MethodNotFound, format!("`{}` is not supported", request.method))
+        let method = request.method.strip_prefix("textDocument/").unwrap_or_default();
+        let needs = match method {
+            "documentSymbol" => Needs::Text,
+            "completion" => Needs::Some,
+            "definition" | "references" | "hover" | "prepareRename" | "rename" | "codeAction" => {
+                Needs::Newest
+            }
+            _ => {
+                let message = format!("`{}` is not supported", request.method);
+                return self.refuse(request.id, ErrorCode::MethodNotFound, message);
+            }
+        };
+        let uri = request.params.pointer("/textDocument/uri").cloned().and_then(parse::<lsp::Uri>);
+        let Some(path) = uri.as_ref().and_then(position::path) else {
+            let message = "`textDocument.uri` is missing, or no file";
+            return self.refuse(request.id, ErrorCode::InvalidParams, message);
+        };
+        let Some(document) = self.documents.get(&path) else {
+            return self.refuse(request.id, ErrorCode::InvalidParams, "the document is not open");
+        };
+        if needs == Needs::Text {
+            let symbols = outline::symbols(&document.text);
+            return self.send(Response::new_ok(request.id, symbols));
+        }
+        // Of other files nothing is known.
+        let Some(project) = Project::of(&path, &document.text) else {
+            return self.send(Response::new_ok(request.id, Value::Null));
+        };
+        self.clock += 1;
+        let clock = self.clock;
+        let state = self.projects.entry(project.clone()).or_insert_with(|| State {
+            revision: clock,
+            due: Some(Instant::now()),
+            ..State::default()
+        });
+        let is_enough = |revision: u64| needs == Needs::Some || revision == state.revision;
+        let Some((_, analysis)) = state.checked.as_ref().filter(|(revision, _)| is_enough(*revision)) else {
+            state.due = state.due.map(|_| Instant::now());
+            self.waiting.push((project, request));
+            return Ok(());
+        };
+        let position = request.params.get("position").cloned().and_then(parse::<lsp::Position>);
+        let offset = position.map(|position| position::offset(&document.text, position));
+        if offset.is_none() && method != "codeAction" {
+            return self.refuse(request.id, ErrorCode::InvalidParams, "`position` is missing");
+        }
+        let asked = Asked {
+            documents: &self.documents,
+            project: &project,
+            analysis,
+            path: &path,
+            text: &document.text,
+            offset: offset.unwrap_or(0),
+        };
+        // A fault of ours costs this answer only.
+        let answer = catch_unwind(AssertUnwindSafe(|| answer(&asked, method, &request.params)));
+        match answer {
+            Ok(Ok(value)) => self.send(Response::new_ok(request.id, value)),
+            Ok(Err(message)) => self.refuse(request.id, ErrorCode::RequestFailed, message),
+            Err(_) => self.refuse(request.id, ErrorCode::InternalError, "a fault in omni"),
+        }
+    }
+}
+
+/// What a request needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// The text alone.
+    Text,
+    /// Any check: names change slowly.
+    Some,
+    /// A check of the text as it is: places must be right.
+    Newest,
+}
+
+fn answer(asked: &Asked<'_>, method: &str, params: &Value) -> Result<Value, String> {
+    match method {
+        "definition" => Ok(answers::definition(asked)),
+        "references" => {
+            let all = params.pointer("/context/includeDeclaration") != Some(&Value::Bool(false));
+            Ok(answers::references(asked, all))
+        }
+        "prepareRename" => rename::prepare(asked),
+        "rename" => {
+            let new = params.get("newName").and_then(Value::as_str).ok_or("`newName` is missing")?;
+            rename::rename(asked, new)
+        }
+        "codeAction" => {
+            let range =
+                params.get("range").cloned().and_then(parse::<lsp::Range>).ok_or("`range` is missing")?;
+            let only = params.pointer("/context/only").cloned().and_then(parse::<Vec<String>>);
+            Ok(answers::actions(asked, range, only.as_deref()))
+        }
+        _ => Ok(Value::Null),
     }
 }
 
