@@ -12,11 +12,14 @@
 
 mod analysis;
 mod answers;
+mod completion;
 mod cursor;
 mod diagnostics;
 mod documents;
+mod hover;
 mod index;
 mod infer;
+mod keys;
 mod outline;
 mod position;
 mod project;

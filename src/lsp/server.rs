@@ -21,7 +21,7 @@ use super::answers::{self, Asked};
 use super::documents::{Document, Documents};
 use super::project::Project;
 use super::worker::{self, Done, Job};
-use super::{diagnostics, outline, position, rename, transport};
+use super::{completion, diagnostics, hover, outline, position, rename, transport};
 
 /// How long the user must have stopped typing before a check starts.
 const PAUSE: Duration = Duration::from_millis(80);
@@ -182,6 +182,8 @@ impl<W: Write> Server<W> {
         let capabilities = json!({
             "positionEncoding": "utf-16",
             "textDocumentSync": { "openClose": true, "change": 2, "save": true },
+            "completionProvider": { "triggerCharacters": [".", "[", "\"", "'", "("] },
+            "hoverProvider": true,
             "definitionProvider": true,
             "referencesProvider": true,
             "renameProvider": { "prepareProvider": true },
@@ -320,6 +322,7 @@ impl<W: Write> Server<W> {
         let Some(state) = self.projects.get_mut(&project) else { return Ok(()) };
         state.is_busy = false;
         let is_current = revision == state.revision;
+        let failed = checked.is_none();
         let in_project = |(path, document): &(&Path, &Document)| {
             Project::of(path, &document.text).as_ref() == Some(&project)
         };
@@ -350,6 +353,11 @@ impl<W: Write> Server<W> {
             }
             (ready, rest)
         };
+        if failed {
+            let refuse =
+                |request: Request| self.refuse(request.id, ErrorCode::InternalError, "the check failed");
+            return ready.into_iter().try_for_each(refuse);
+        }
         ready.into_iter().try_for_each(|request| self.route(request))
     }
 
@@ -455,7 +463,8 @@ fn answer(asked: &Asked<'_>, method: &str, params: &Value) -> Result<Value, Stri
             let only = params.pointer("/context/only").cloned().and_then(parse::<Vec<String>>);
             Ok(answers::actions(asked, range, only.as_deref()))
         }
-        _ => Ok(Value::Null),
+        "completion" => Ok(completion::complete(asked)),
+        _ => Ok(hover::hover(asked)),
     }
 }
 
