@@ -243,3 +243,228 @@ fn no_message_kills_the_server() -> Outcome {
     assert_eq!(session.child.wait()?.code(), Some(1), "without `shutdown`");
     Ok(())
 }
+
+/// A position: that of `needle` in the text, `ahead` characters into it.
+fn at(text: &str, needle: &str, ahead: usize) -> Value {
+    let offset = text.find(needle).unwrap_or_else(|| panic!("`{needle}` is in the text")) + ahead;
+    let before = &text[..offset];
+    let line = before.matches('\n').count();
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    json!({ "line": line, "character": before[start..].encode_utf16().count() })
+}
+
+/// The text under a range.
+fn under<'t>(text: &'t str, range: &Value) -> &'t str {
+    let offset = |place: &Value| {
+        let line = place["line"].as_u64().map_or(0, |line| line as usize);
+        let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+        let column = place["character"].as_u64().map_or(0, |column| column as usize);
+        let units = text[start..].chars().scan(0, |units, c| {
+            *units += c.len_utf16();
+            (*units <= column).then_some(c.len_utf8())
+        });
+        start + units.sum::<usize>()
+    };
+    &text[offset(&range["start"])..offset(&range["end"])]
+}
+
+/// The text with the edits made.
+fn edited(text: &str, edits: &Value) -> String {
+    let mut edits: Vec<Value> = edits.as_array().cloned().unwrap_or_default();
+    edits.sort_by_key(|edit| {
+        let start = &edit["range"]["start"];
+        (start["line"].as_u64(), start["character"].as_u64())
+    });
+    let mut out = text.to_owned();
+    for edit in edits.iter().rev() {
+        let old = under(text, &edit["range"]);
+        let start = old.as_ptr().addr() - text.as_ptr().addr();
+        out.replace_range(start..start + old.len(), edit["newText"].as_str().unwrap_or_default());
+    }
+    out
+}
+
+/// A session with the toy open, in two files of which the second one holds what `extends` and uses the block.
+fn toy() -> Result<(tempfile::TempDir, Session, String, String), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let (path, other) = (folder.path().join("toy.toml"), folder.path().join("wide toy.toml"));
+    fs::write(&path, TOY)?;
+    fs::write(&other, OTHER)?;
+    let mut session = Session::start(folder.path())?;
+    let (uri, other) = (uri(&path), uri(&other));
+    session.open(&uri, TOY)?;
+    Ok((folder, session, uri, other))
+}
+
+const OTHER: &str = "\
+[architectures.WideToy]
+category = 'transformers'
+task     = 'embed'
+config   = 'toy'
+
+[modules.WideToy]
+extends      = 'Toy'
+layers.block = 'WideBlock()'
+
+[modules.WideBlock]
+extends = 'ToyBlock'
+forward = 'return x + down(up(x))'
+";
+
+#[test]
+fn names_lead_to_where_they_are_declared_and_used() -> Outcome {
+    let (_folder, mut session, uri, other) = toy()?;
+    let place = |needle: &str, ahead: usize| json!({ "textDocument": { "uri": uri }, "position": at(TOY, needle, ahead) });
+    for (needle, ahead, declared) in [
+        ("ToyBlock()", 1, "ToyBlock"),
+        ("block(hidden)", 1, "block"),
+        ("hidden)}", 1, "hidden"),
+        ("use_bias)", 1, "use_bias"),
+        ("config   = 'toy'", 12, "toy"),
+        ("wide, size", 1, "wide"),
+        ("input_ids)", 1, "input_ids"),
+    ] {
+        let found = session.request("textDocument/definition", place(needle, ahead))?;
+        assert_eq!(found.as_array().map(Vec::len), Some(1), "{needle}: {found}");
+        assert_eq!(under(TOY, &found[0]["range"]), declared, "{needle}: {found}");
+    }
+    let block = session.request("textDocument/definition", place("ToyBlock()", 1))?;
+    assert_eq!(block[0]["range"]["start"], at(TOY, "[modules.ToyBlock]", 9));
+
+    let mut params = place("layers.up", 8);
+    params["context"] = json!({ "includeDeclaration": true });
+    let found = session.request("textDocument/references", params)?;
+    let files: Vec<&str> =
+        found.as_array().into_iter().flatten().filter_map(|found| found["uri"].as_str()).collect();
+    assert_eq!(files, [uri.as_str(), uri.as_str(), other.as_str()], "{found}");
+
+    let symbols =
+        session.request("textDocument/documentSymbol", json!({ "textDocument": { "uri": uri } }))?;
+    let names: Vec<&str> =
+        symbols.as_array().into_iter().flatten().filter_map(|found| found["name"].as_str()).collect();
+    assert_eq!(names, ["Toy", "toy", "Toy", "ToyBlock"]);
+    assert_eq!(symbols[3]["children"][1]["name"], "down");
+    assert_eq!(session.end()?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn the_cursor_shows_shapes_and_counts() -> Outcome {
+    let (_folder, mut session, uri, _) = toy()?;
+    let mut show = |needle: &str, ahead: usize| -> Result<String, Box<dyn Error>> {
+        let place = json!({ "textDocument": { "uri": uri }, "position": at(TOY, needle, ahead) });
+        let found = session.request("textDocument/hover", place)?;
+        Ok(found["contents"]["value"].as_str().unwrap_or_default().to_owned())
+    };
+    let local = show("hidden = ", 2)?;
+    assert!(local.contains("float[batch, time, 4]"), "{local}");
+    let input = show("up(x)", 3)?;
+    assert!(input.contains("float[batch, time, 4]") && input.contains("`block`"), "{input}");
+    let layer = show("layers.up", 8)?;
+    assert!(layer.contains("30 parameters in 2 tensors"), "{layer}");
+    assert!(layer.contains("`block.up.weight` [6, 4]"), "{layer}");
+    let architecture = show("architectures.Toy", 15)?;
+    assert!(architecture.contains("90 parameters"), "{architecture}");
+    let field = show("use_bias = true", 2)?;
+    assert!(field.contains("`true` where config.json is silent"), "{field}");
+    let key = show("forward     =", 2)?;
+    assert!(key.contains("dataflow"), "{key}");
+    Ok(())
+}
+
+#[test]
+fn what_can_be_written_is_offered() -> Outcome {
+    let (_folder, mut session, uri, _) = toy()?;
+    let mut version = 1;
+    let mut offers = |from: &str, to: &str| -> Result<Vec<String>, Box<dyn Error>> {
+        // The cursor is where `|` stands.
+        let text = TOY.replacen(from, to, 1);
+        let position = at(&text, "|", 0);
+        version += 1;
+        session.replace(&uri, version, &text.replacen('|', "", 1))?;
+        let params = json!({ "textDocument": { "uri": uri }, "position": position });
+        let found = session.request("textDocument/completion", params)?;
+        Ok(found
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|item| item["label"].as_str().map(str::to_owned))
+            .collect())
+    };
+    let has = |offers: &[String], wanted: &[&str]| {
+        for name in wanted {
+            assert!(offers.iter().any(|offer| offer == name), "`{name}` in {offers:?}");
+        }
+    };
+    has(&offers("[modules.Toy]\n", "[modules.Toy]\next|\n")?, &["extends", "layers", "forward"]);
+    has(&offers("# größe 𝄞", "[conf|")?, &["config", "modules", "rule"]);
+    has(&offers("'ToyBlock()'", "'Toy|'")?, &["ToyBlock", "Linear", "size", "use_bias"]);
+    has(&offers("bias=use_bias", "|")?, &["bias=", "in_features="]);
+    has(
+        &offers("return {", "relu(hid|)\nreturn {")?,
+        &["hidden", "input_ids", "block", "matmul", "x=", "range"],
+    );
+    has(&offers("block(hidden)", "block.|(hidden)")?, &["up", "down"]);
+    has(&offers("'embed'", "'|'")?, &["embed", "causal-lm"]);
+    has(&offers("size = 4", "|")?, &["wide", "size"]);
+    Ok(())
+}
+
+#[test]
+fn a_rename_changes_every_place_or_is_refused() -> Outcome {
+    let (_folder, mut session, uri, other) = toy()?;
+    let rename = |needle: &str, ahead: usize, new: &str| json!({ "textDocument": { "uri": uri }, "position": at(TOY, needle, ahead), "newName": new });
+    let edits = session.request("textDocument/rename", rename("ToyBlock()", 1, "Block"))?;
+    assert_eq!(edited(TOY, &edits["changes"][&uri]), TOY.replace("ToyBlock", "Block"));
+    assert_eq!(edited(OTHER, &edits["changes"][&other]), OTHER.replace("ToyBlock", "Block"));
+    let edits = session.request("textDocument/rename", rename("layers.up", 8, "rise"))?;
+    assert_eq!(
+        edited(TOY, &edits["changes"][&uri]),
+        TOY.replace("layers.up  ", "layers.rise  ").replace("up(x)", "rise(x)")
+    );
+    assert_eq!(edited(OTHER, &edits["changes"][&other]), OTHER.replace("up(x)", "rise(x)"));
+    let edits = session.request("textDocument/rename", rename("wide']", 1, "inner"))?;
+    assert_eq!(edited(TOY, &edits["changes"][&uri]), TOY.replace("wide", "inner"));
+    let edits = session.request("textDocument/rename", rename("hidden = ", 1, "y"))?;
+    let body = TOY.replace("hidden = ", "y = ").replace("(hidden)", "(y)");
+    assert_eq!(edited(TOY, &edits["changes"][&uri]), body);
+
+    for (needle, ahead, new, why) in [
+        ("layers.up", 8, "down", "already"),
+        ("layers.up", 8, "no name", "no name"),
+        ("[modules.Toy]", 9, "Other", "by its own name"),
+        ("Linear(size", 1, "Line", "shipped registry"),
+    ] {
+        let answer = session.answer("textDocument/rename", rename(needle, ahead, new))?;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(why), "{needle}: {answer}");
+    }
+    assert_eq!(session.end()?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_quick_fix_leaves_nothing_to_find() -> Outcome {
+    let (_folder, mut session, uri, _) = toy()?;
+    let broken = TOY.replace("down(up(x))", "down(upp(x))").replace("Linear(size", "Linaer(size");
+    session.replace(&uri, 2, &broken)?;
+    let found = session.diagnostics(&uri, 2)?;
+    assert!(found.iter().any(|found| found.ends_with("unknown-name")), "{found:?}");
+    let place = at(&broken, "upp", 1);
+    let params = json!({
+        "textDocument": { "uri": uri },
+        "range": { "start": place, "end": place },
+        "context": { "diagnostics": [] },
+    });
+    let actions = session.request("textDocument/codeAction", params)?;
+    assert_eq!(actions[0]["kind"], "quickfix", "{actions}");
+    assert_eq!(actions[0]["title"], "Write `up`", "{actions}");
+    let all = actions.as_array().and_then(|actions| actions.last()).ok_or("an action")?;
+    assert_eq!(all["kind"], "source.fixAll.omni");
+    let fixed = edited(&broken, &all["edit"]["changes"][&uri]);
+    assert_eq!(fixed, TOY);
+    session.replace(&uri, 3, &fixed)?;
+    assert_eq!(session.diagnostics(&uri, 3)?, [""; 0]);
+    assert_eq!(session.end()?, Some(0));
+    Ok(())
+}

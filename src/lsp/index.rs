@@ -322,15 +322,27 @@ impl Builder<'_> {
     }
 
     fn piece(&mut self, view: &View, piece: &Piece) {
-        let bound: BTreeMap<Arc<str>, ()> = piece.bound().into_iter().map(|(name, _)| (name, ())).collect();
+        // A variable that has the name of an input is that input, with another value.
+        let method = view.methods.iter().find(|method| method.body.code.span == piece.code.span);
+        let is_input = |name: &str| {
+            method.is_some_and(|method| method.inputs.iter().any(|input| input.name.text == name))
+        };
+        let bound: BTreeSet<Arc<str>> =
+            piece.bound().into_iter().map(|(name, _)| name).filter(|name| !is_input(name)).collect();
         let place = (Arc::as_ptr(&piece.code.span.source).addr(), piece.code.span.range.start);
         for (name, range) in piece.bound() {
             let end = range.start + u32::try_from(name.len()).unwrap_or(0);
             let span = piece.span(&(range.start..end));
-            self.declare(&span, Meaning::Local(place.0, place.1, name.to_string()));
+            if bound.contains(&name) {
+                self.declare(&span, Meaning::Local(place.0, place.1, name.to_string()));
+            } else {
+                for meaning in meanings(self.checked, view, piece, &name) {
+                    self.mention(span.clone(), meaning);
+                }
+            }
         }
         piece.each(&mut |expr| match &expr.kind {
-            ExprKind::Name(name) if bound.contains_key(name) => {
+            ExprKind::Name(name) if bound.contains(name) => {
                 let local = Meaning::Local(place.0, place.1, name.to_string());
                 self.mention(piece.span(&expr.range), local);
             }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,7 +58,9 @@ struct State {
     /// When the next check is due.
     due: Option<Instant>,
     /// What was checked last, and its revision.
-    checked: Option<(u64, Analysis)>,
+    checked: Option<(u64, Rc<Analysis>)>,
+    /// The last one whose files could be read whole: while a line is being typed, much of a file can be missing.
+    whole: Option<Rc<Analysis>>,
     /// The files that have diagnostics.
     published: BTreeSet<PathBuf>,
 }
@@ -329,7 +332,14 @@ impl<W: Write> Server<W> {
         let first = self.documents.iter().find(in_project).map(|(path, _)| path);
         let found = (checked.as_ref())
             .map(|checked| diagnostics::by_file(&checked.findings.problems, &self.documents, first));
-        state.checked = checked.map(|checked| (revision, Analysis::new(checked)));
+        if let Some(checked) = checked {
+            let is_whole = !checked.findings.problems.iter().any(|problem| problem.code == "toml-syntax");
+            let analysis = Rc::new(Analysis::new(checked));
+            if is_whole || state.whole.is_none() {
+                state.whole = Some(Rc::clone(&analysis));
+            }
+            state.checked = Some((revision, analysis));
+        }
         // Places of an older text would be wrong in the newer one; the next check is under way.
         if let Some(found) = found.filter(|_| is_current) {
             let now: BTreeSet<PathBuf> = found.keys().cloned().collect();
@@ -405,8 +415,10 @@ impl<W: Write> Server<W> {
             due: Some(Instant::now()),
             ..State::default()
         });
-        let is_enough = |revision: u64| needs == Needs::Some || revision == state.revision;
-        let Some((_, analysis)) = state.checked.as_ref().filter(|(revision, _)| is_enough(*revision)) else {
+        let newest = state.checked.as_ref().filter(|(revision, _)| *revision == state.revision);
+        let newest = newest.map(|(_, analysis)| analysis);
+        let found = if needs == Needs::Some { state.whole.as_ref().or(newest) } else { newest };
+        let Some(analysis) = found.cloned() else {
             state.due = state.due.map(|_| Instant::now());
             self.waiting.push((project, request));
             return Ok(());
@@ -419,7 +431,7 @@ impl<W: Write> Server<W> {
         let asked = Asked {
             documents: &self.documents,
             project: &project,
-            analysis,
+            analysis: &analysis,
             path: &path,
             text: &document.text,
             offset: offset.unwrap_or(0),
