@@ -30,3 +30,23 @@ fn the_bad_example_of_every_page_has_its_finding_and_the_good_one_has_none() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+#[test]
+fn the_report_of_every_bad_example_is_as_recorded() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots/lint");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for lint in lint::all().iter().filter(|lint| !lint.bad.is_empty()) {
+            let found = check("example.toml", lint.bad);
+            let report: String = found
+                .problems
+                .iter()
+                .filter(|problem| problem.code == lint.name)
+                .map(|p| p.render(100))
+                .collect();
+            insta::assert_snapshot!(lint.name, report, lint.what);
+        }
+    });
+}

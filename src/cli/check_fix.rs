@@ -3,7 +3,6 @@
 //! After each round the files are checked again; a round that leaves more findings than it found is not kept.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,7 +35,7 @@ pub(crate) fn run(input: Input, options: &Options, mode: Mode) -> Result<Input, 
         if mode.write {
             std::fs::write(Path::new(&new.name), &new.text)?;
         } else {
-            output::print(&diff(&old.name, &old.text, &new.text));
+            output::print(&output::diff(&old.name, &old.text, &new.text));
         }
     }
     if mode.write && made > 0 {
@@ -73,33 +72,4 @@ pub(crate) fn corrected(mut input: Input, options: &Options, mode: Mode) -> Inpu
         (input, found) = (next, left);
     }
     input
-}
-
-/// The lines that differ, with one line around them.
-fn diff(name: &str, old: &str, new: &str) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let mut out = String::new();
-    let _ = writeln!(out, "--- {name}\n+++ {name}");
-    let (mut a, mut b) = (0, 0);
-    while a < old.len() || b < new.len() {
-        if a < old.len() && b < new.len() && old[a] == new[b] {
-            (a, b) = (a + 1, b + 1);
-            continue;
-        }
-        // The nearest place where both go on alike.
-        let ahead = (0..=old.len() - a + new.len() - b).find_map(|distance| {
-            (0..=distance).find_map(|skip| {
-                let (x, y) = (a + skip, b + distance - skip);
-                let ends = x == old.len() && y == new.len();
-                let meets = x < old.len() && y < new.len() && old[x] == new[y];
-                (ends || meets).then_some((x, y))
-            })
-        });
-        let (x, y) = ahead.unwrap_or((old.len(), new.len()));
-        let _ = writeln!(out, "@@ -{},{} +{},{} @@", a + 1, x - a, b + 1, y - b);
-        old[a..x].iter().for_each(|line| out.push_str(&format!("-{line}\n")));
-        new[b..y].iter().for_each(|line| out.push_str(&format!("+{line}\n")));
-        (a, b) = (x, y);
-    }
-    out
 }

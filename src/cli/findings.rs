@@ -68,7 +68,7 @@ pub(crate) fn pretty(value: &Value) -> String {
 }
 
 fn full(findings: &Findings) -> String {
-    findings.problems.iter().map(output::for_stdout).collect()
+    findings.problems.iter().map(|problem| format!("{}\n", output::for_stdout(problem))).collect()
 }
 
 fn concise(findings: &Findings) -> String {

@@ -18,6 +18,7 @@ mod output;
 mod plan;
 mod run;
 mod scan;
+mod schema;
 mod source;
 
 use std::path::PathBuf;
@@ -68,12 +69,25 @@ enum Command {
     Plan(plan::Plan),
     Run(run::Run),
     Scan(scan::Scan),
+    Schema(schema::Schema),
 }
 
-/// Runs the command line; the exit code is 0 on success, 1 on a finding or failure, 2 on wrong usage.
+/// Runs the command line; the exit code is 0 on success, 1 on a finding or failure, 2 on wrong usage, 3 on a fault
+/// of omni's own.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    guard(|| dispatch(Cli::parse()))
+}
+
+/// Does the work; a panic in it, whose message the standard hook has written, becomes exit code 3.
+fn guard(work: impl FnOnce() -> ExitCode + std::panic::UnwindSafe) -> ExitCode {
+    std::panic::catch_unwind(work).unwrap_or_else(|_| {
+        output::note("omni itself is at fault here, not what it was given: please report the lines above");
+        ExitCode::from(3)
+    })
+}
+
+fn dispatch(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Check(command) => command.run(&cli.global),
         Command::ExplainLint(command) => command.run(),
@@ -86,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Plan(command) => command.run(&cli.global),
         Command::Run(command) => command.run(&cli.global),
         Command::Scan(command) => command.run(&cli.global),
+        Command::Schema(command) => command.run(),
     };
     match result {
         Ok(code) => code,
@@ -98,3 +113,16 @@ pub fn run() -> ExitCode {
 
 /// The result of a command.
 pub(crate) type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitCode;
+
+    #[test]
+    fn a_fault_of_our_own_exits_with_3() {
+        let code = super::guard(|| panic!("on purpose"));
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(3)));
+        let code = super::guard(|| ExitCode::from(1));
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(1)));
+    }
+}

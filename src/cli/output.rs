@@ -82,6 +82,11 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// What differs between two versions of a file, as a unified diff.
+pub(crate) fn diff(name: &str, old: &str, new: &str) -> String {
+    similar::TextDiff::from_lines(old, new).unified_diff().header(name, name).to_string()
+}
+
 /// A bar of bytes on standard error, shown only to a person and only for long work.
 #[derive(Debug)]
 pub(crate) struct Progress(indicatif::ProgressBar);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::lints::{allow_without_reason, unknown_lint, unused_allow};
-use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
+use crate::diag::{Problems, Source, Span};
 
 const MARK: &str = "# omni: allow(";
 
@@ -54,9 +54,7 @@ fn judge(allow: &Allow, problems: &mut Problems) {
     }
     for (name, span, used) in &allow.names {
         if super::find(name).is_none() {
-            let problem: Problem = unknown_lint::LINT.at(span, format!("`{name}` is not a lint"));
-            let help = did_you_mean(name, super::all().iter().map(|lint| lint.name));
-            problems.push(problem.help(help.unwrap_or_else(|| "`omni explain-lint` lists them".to_owned())));
+            problems.push(unknown_lint::finding(name, span));
         } else if !used {
             let problem = unused_allow::LINT.at(span, format!("nothing here is a finding of `{name}`"));
             problems.push(problem.help("remove the comment"));

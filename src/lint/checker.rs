@@ -61,7 +61,7 @@ impl Checker {
         let checked: Vec<Arc<Source>> = context.checked().map(|file| Arc::clone(&file.source)).collect();
         let kept = allow::apply(&checked, kept);
         let mut sorted = Problems::new();
-        sorted.extend(kept.into_iter().filter_map(|problem| settle(problem, options)));
+        sorted.extend(kept.into_iter().filter_map(|problem| settle(problem, options, &registry)));
         let findings =
             Findings { problems: sorted.sorted(), files: checked.len(), architectures: context.traces.len() };
         let Context { views, reach, .. } = context;

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use crate::diag::{Level, Problem, Problems, Source, Span};
 use crate::registry::Registry;
+use crate::registry::raw::LintLevel;
 
 pub use checker::{Checked, Checker};
 pub use context::Context;
@@ -135,13 +136,20 @@ pub fn check_shipped(options: &Options) -> Result<Findings, Problems> {
     Ok(check(&Input { base: Vec::new(), files }, options))
 }
 
-fn settle(problem: Problem, options: &Options) -> Option<Problem> {
+/// The finding at the level that the caller, or else the `[lints]` of the files, gives it.
+fn settle(problem: Problem, options: &Options, registry: &Registry) -> Option<Problem> {
     if !options.select.is_empty() && !options.select.contains(problem.code) {
         return None;
     }
-    match options.settings.get(problem.code) {
+    let written = registry.lints.get(problem.code).map(|(_, level)| match level {
+        LintLevel::Off => Setting::Off,
+        LintLevel::Note => Setting::At(Level::Note),
+        LintLevel::Warning => Setting::At(Level::Warning),
+        LintLevel::Error => Setting::At(Level::Error),
+    });
+    match options.settings.get(problem.code).copied().or(written) {
         Some(Setting::Off) => None,
-        Some(Setting::At(level)) => Some(problem.at_level(*level)),
+        Some(Setting::At(level)) => Some(problem.at_level(level)),
         None => Some(problem),
     }
 }

@@ -39,7 +39,7 @@ pub enum LoadError {
     Problems(Problems),
 }
 
-const TABLES: &[&str] = &[
+pub(super) const TABLES: &[&str] = &[
     "architectures",
     "config",
     "modules",
@@ -52,9 +52,10 @@ const TABLES: &[&str] = &[
     "categories",
     "base-models",
     "argued",
+    "lints",
 ];
 /// What is written as `[[name]]`, each entry with an `id`.
-const LISTS: &[&str] = &["rule", "trait", "repair", "tokenizer"];
+pub(super) const LISTS: &[&str] = &["rule", "trait", "repair", "tokenizer"];
 
 /// The registry files at a path: the file itself, or every `.toml` file below the folder, by name.
 pub(super) fn sources(path: &Path) -> Result<Vec<Arc<Source>>, LoadError> {
@@ -166,6 +167,11 @@ impl Reader<'_> {
             "inputs" => {
                 if let Some(text) = self.read::<Text>(value) {
                     registry.inputs.insert(key, self.code(&text));
+                }
+            }
+            "lints" => {
+                if let Some(level) = self.read(value) {
+                    registry.lints.insert(key, (name, level));
                 }
             }
             "masks" => {
@@ -293,12 +299,14 @@ impl Reader<'_> {
                     "unknown-key"
                 } else if message.starts_with("missing field") {
                     "missing-key"
+                } else if message.starts_with("unknown variant") {
+                    "wrong-value"
                 } else {
                     "wrong-type"
                 };
                 // serde writes "unknown field `x`, expected one of `a`, `b`": offer the nearest.
                 let mut quoted = message.split('`').skip(1).step_by(2);
-                let help = (code == "unknown-key")
+                let help = (code == "unknown-key" || code == "wrong-value")
                     .then(|| quoted.next().and_then(|name| did_you_mean(name, quoted)));
                 self.problems.push(Problem::error(code, span, message).maybe_help(help.flatten()));
                 None

@@ -12,6 +12,7 @@ mod overlays;
 pub mod raw;
 pub mod rules;
 pub mod rules_raw;
+mod schema;
 mod shipped;
 mod table;
 
@@ -24,6 +25,7 @@ use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 pub use load::LoadError;
 pub use modes::{FULL, Mode};
 pub use overlays::overlays_of_the_user;
+pub use schema::schema;
 pub use table::Table;
 
 /// A name with its place.
@@ -198,6 +200,8 @@ pub struct Registry {
     pub masks: Table<String>,
     /// Names, categories, rules and repairs.
     pub rules: Arc<rules::Rules>,
+    /// How `omni check` treats the findings of a lint.
+    pub lints: BTreeMap<String, (Name, raw::LintLevel)>,
 }
 
 impl Registry {
@@ -281,6 +285,7 @@ impl Registry {
         self.tasks.absorb(other.tasks);
         self.inputs.absorb(other.inputs);
         self.masks.absorb(other.masks);
+        self.lints.extend(other.lints);
         let theirs = Arc::unwrap_or_clone(other.rules);
         let ours = Arc::make_mut(&mut self.rules);
         ours.naming.known.extend(theirs.naming.known);

@@ -174,6 +174,20 @@ pub struct RawModule {
     pub methods: BTreeMap<Text, RawMethod>,
 }
 
+/// How findings of a lint are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LintLevel {
+    /// They are left out.
+    Off,
+    /// They are notes.
+    Note,
+    /// They are warnings.
+    Warning,
+    /// They are errors.
+    Error,
+}
+
 /// What a task asks of a method.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -246,4 +260,7 @@ pub struct RawFile {
     /// Where a directory without a tokenizer gets one.
     #[serde(default)]
     pub tokenizer: Vec<RawTokenizer>,
+    /// How `omni check` treats the findings of a lint, by the lint's name.
+    #[serde(default)]
+    pub lints: BTreeMap<Text, LintLevel>,
 }

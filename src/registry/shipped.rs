@@ -83,6 +83,7 @@ pub(super) static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         inputs: Table::shipped(inputs),
         masks: Table::shipped(masks),
         rules: registry.rules,
+        lints: registry.lints,
     }
 });
 
