@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::findings::{self, Format};
-use super::{Global, Outcome, check_fix, check_model, output};
+use super::{Global, Outcome, check_fix, check_model, check_watch, output};
 use crate::diag::{Level, Source};
 use crate::lint::{self, Findings, Input, Options, Setting};
 use crate::registry::Registry;
@@ -67,6 +67,9 @@ pub(crate) struct Check {
     /// Show the corrections as a diff instead of making them.
     #[arg(long)]
     diff: bool,
+    /// Check again whenever a file changes, until it is interrupted.
+    #[arg(long, conflicts_with_all = ["model", "stdin_filename", "fix", "unsafe_fixes", "diff"])]
+    watch: bool,
 }
 
 /// The level from which on findings make the command fail.
@@ -90,6 +93,10 @@ impl Check {
                 return Ok(ExitCode::from(2));
             }
         };
+        if self.watch {
+            let show = |findings: &Findings| self.show(findings);
+            return check_watch::run(&self.paths(), &|| self.input(), &options, &show);
+        }
         let mut input = self.input()?;
         if self.fix || self.unsafe_fixes || self.diff {
             let mode = check_fix::Mode { with_unsafe: self.unsafe_fixes, write: !self.diff };
@@ -99,12 +106,26 @@ impl Check {
             }
         }
         let findings = lint::check(&input, &options);
-        if self.statistics {
-            output::print(&findings::statistics(&findings));
-        } else {
-            output::print(&findings::render(&findings, self.output_format));
-        }
+        output::print(&self.show(&findings));
         Ok(self.exit(&findings, FailOn::Note))
+    }
+
+    fn show(&self, findings: &Findings) -> String {
+        if self.statistics {
+            findings::statistics(findings)
+        } else {
+            findings::render(findings, self.output_format)
+        }
+    }
+
+    /// The paths that are checked: the registry in sight, if none are given.
+    fn paths(&self) -> Vec<PathBuf> {
+        let in_sight = Path::new("registry");
+        if self.paths.is_empty() && in_sight.is_dir() {
+            vec![in_sight.to_owned()]
+        } else {
+            self.paths.clone()
+        }
     }
 
     fn exit(&self, findings: &Findings, default: FailOn) -> ExitCode {

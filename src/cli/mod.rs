@@ -5,6 +5,7 @@
 mod check;
 mod check_fix;
 mod check_model;
+mod check_watch;
 mod devices;
 mod explain;
 mod explain_lint;
