@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 type Outcome = Result<(), Box<dyn Error>>;
 
 /// Far longer than any answer takes; reached only where there is none.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 const TOY: &str = "\
 [architectures.Toy]
@@ -114,9 +114,10 @@ impl Session {
     /// The diagnostics of a file's version, as `line:column code`.
     fn diagnostics(&mut self, uri: &str, version: i32) -> Result<Vec<String>, Box<dyn Error>> {
         loop {
-            let message = match self.published.is_empty() {
-                true => self.messages.recv_timeout(PATIENCE)?,
-                false => self.published.remove(0),
+            let message = if self.published.is_empty() {
+                self.messages.recv_timeout(PATIENCE)?
+            } else {
+                self.published.remove(0)
             };
             let params = &message["params"];
             if message["method"] == "textDocument/publishDiagnostics"
@@ -256,9 +257,11 @@ fn at(text: &str, needle: &str, ahead: usize) -> Value {
 /// The text under a range.
 fn under<'t>(text: &'t str, range: &Value) -> &'t str {
     let offset = |place: &Value| {
-        let line = place["line"].as_u64().map_or(0, |line| line as usize);
+        let number =
+            |key: &str| place[key].as_u64().and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+        let line = number("line");
         let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
-        let column = place["character"].as_u64().map_or(0, |column| column as usize);
+        let column = number("character");
         let units = text[start..].chars().scan(0, |units, c| {
             *units += c.len_utf16();
             (*units <= column).then_some(c.len_utf8())

@@ -32,9 +32,10 @@ pub(crate) fn run(
     let mut watched = BTreeSet::new();
     for path in paths {
         // A file is watched through its folder: editors put a new file in the place of the old one.
-        let (folder, mode) = match path.is_dir() {
-            true => (path.clone(), RecursiveMode::Recursive),
-            false => (folder_of(path), RecursiveMode::NonRecursive),
+        let (folder, mode) = if path.is_dir() {
+            (path.clone(), RecursiveMode::Recursive)
+        } else {
+            (folder_of(path), RecursiveMode::NonRecursive)
         };
         watcher.watch(&folder, mode)?;
         watched.insert(folder);

@@ -74,9 +74,10 @@ fn of(asked: &Asked<'_>, occurrence: &Occurrence) -> String {
             } else {
                 String::new()
             };
-            let _ = match users.is_empty() {
-                true => write!(out, "\n\nno architecture is built from it"),
-                false => write!(out, "\n\npart of {shown}{more}"),
+            let _ = if users.is_empty() {
+                write!(out, "\n\nno architecture is built from it")
+            } else {
+                write!(out, "\n\npart of {shown}{more}")
             };
             out
         }

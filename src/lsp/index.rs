@@ -214,7 +214,7 @@ impl Builder<'_> {
                 }
                 match &declared.fallback {
                     Fallback::Part(part) => {
-                        self.mention(part.span.clone(), Meaning::Config(part.text.clone()))
+                        self.mention(part.span.clone(), Meaning::Config(part.text.clone()));
                     }
                     Fallback::Derived(code) => self.derived(name, code),
                     _ => {}

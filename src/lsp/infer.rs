@@ -82,9 +82,7 @@ fn kind(checked: &Checked, view: &View, piece: Option<&Piece>, expr: &Expr, step
         },
         ExprKind::IfElse(_, then, other) => union([again(then), again(other)].into_iter()),
         ExprKind::Call(callee, arguments, _) => match (&callee.kind, arguments.first()) {
-            (ExprKind::Name(name), Some(first)) if ["list", "reversed", "enumerate"].contains(&&**name) => {
-                again(first)
-            }
+            (ExprKind::Name(name), Some(first)) if ["list", "reversed"].contains(&&**name) => again(first),
             _ => Kind::Unknown,
         },
         _ => Kind::Unknown,
@@ -146,7 +144,7 @@ fn assigned(body: &[Stmt], name: &str, values: &mut Vec<Option<Expr>>) {
     for statement in body {
         match &statement.kind {
             StmtKind::Assign(targets, value) => {
-                values.extend(targets.iter().filter_map(|target| bound(target, value, name, false)));
+                values.extend(targets.iter().flat_map(|target| bound(target, value, name, false)));
             }
             StmtKind::Augment(found, ..) if &**found == name => values.push(None),
             StmtKind::For(target, iter, body) => {
@@ -159,19 +157,20 @@ fn assigned(body: &[Stmt], name: &str, values: &mut Vec<Option<Expr>>) {
     }
 }
 
-/// What a target gives a name: outer `None` if nothing, inner `None` if something that cannot be told.
-fn bound(target: &Target, value: &Expr, name: &str, walks: bool) -> Option<Option<Expr>> {
+/// What a target binds to a name, if it does: `None` for something that cannot be told.
+fn bound(target: &Target, value: &Expr, name: &str, walks: bool) -> Vec<Option<Expr>> {
     match target {
-        Target::Name(found, _) => (&**found == name).then(|| Some(value.clone())),
+        Target::Name(found, _) => (&**found == name).then(|| Some(value.clone())).into_iter().collect(),
         Target::Unpack(targets, _) => {
-            let at = targets.iter().position(|target| bound(target, value, name, walks).is_some())?;
-            let ExprKind::Call(callee, arguments, _) = &value.kind else { return Some(None) };
-            let ExprKind::Name(function) = &callee.kind else { return Some(None) };
-            Some(match &**function {
+            let at = targets.iter().position(|target| !bound(target, value, name, walks).is_empty());
+            let Some(at) = at else { return Vec::new() };
+            let ExprKind::Call(callee, arguments, _) = &value.kind else { return vec![None] };
+            let ExprKind::Name(function) = &callee.kind else { return vec![None] };
+            vec![match &**function {
                 "enumerate" if walks && at == 1 => arguments.first().cloned(),
                 "zip" if walks => arguments.get(at).cloned(),
                 _ => None,
-            })
+            }]
         }
     }
 }

@@ -351,24 +351,17 @@ impl<W: Write> Server<W> {
                 self.publish(&path, list)?;
             }
         }
-        let ready: Vec<Request>;
-        (ready, self.waiting) = {
-            let (mut ready, mut rest) = (Vec::new(), Vec::new());
-            for (wanted, request) in std::mem::take(&mut self.waiting) {
-                if is_current && wanted == project {
-                    ready.push(request)
-                } else {
-                    rest.push((wanted, request))
-                }
-            }
-            (ready, rest)
-        };
+        let (ready, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|(wanted, _)| is_current && *wanted == project);
+        self.waiting = rest;
+        let mut ready = ready.into_iter().map(|(_, request)| request);
         if failed {
             let refuse =
                 |request: Request| self.refuse(request.id, ErrorCode::InternalError, "the check failed");
-            return ready.into_iter().try_for_each(refuse);
+            return ready.try_for_each(refuse);
         }
-        ready.into_iter().try_for_each(|request| self.route(request))
+        ready.try_for_each(|request| self.route(request))
     }
 
     fn publish(&mut self, path: &Path, list: Vec<lsp::Diagnostic>) -> io::Result<()> {
