@@ -189,7 +189,9 @@ fn unread(registry: &Registry, facts: &Facts, found: &Match) -> (Vec<String>, Op
         return (Vec::new(), None);
     };
     let source = facts.config().map(|document| Arc::clone(&document.source));
-    match Program::build(registry, definition, found.config(facts), source) {
+    let mut config = found.config(facts).clone();
+    crate::model::complete(registry, definition, facts, &mut config);
+    match Program::build(registry, definition, &config, source) {
         Ok(mut program) => {
             let (keys, problems) = fit::unread_config_keys(&mut program);
             (keys, problems.iter().next().map(ToString::to_string))

@@ -40,7 +40,11 @@ impl Plan {
         let (registry, facts) = self.source.open(global, Want::Description)?;
         let source = facts.config().map(|config| Arc::clone(&config.source));
         let (found, config) = match &self.architecture {
-            Some(name) => (Self::named(&registry, name)?, facts.value().clone()),
+            Some(name) => {
+                let (found, mut config) = (Self::named(&registry, name)?, facts.value().clone());
+                crate::model::complete(&registry, found, &facts, &mut config);
+                (found, config)
+            }
             None => crate::model::find(&registry, &facts)?,
         };
         let found = found.in_mode(&registry, &self.mode)?;

@@ -137,6 +137,19 @@ pub(super) struct Place {
     pub(super) name: String,
 }
 
+impl Place {
+    /// The same file, as one of the directory above.
+    pub(super) fn above(&self) -> Option<Self> {
+        let folder = self.root.file_name()?.to_str()?;
+        let root = match self.root.parent()? {
+            parent if parent.as_os_str().is_empty() => PathBuf::from("."),
+            parent => parent.to_owned(),
+        };
+        let file = self.file.as_ref().map(|file| format!("{folder}/{file}"));
+        Some(Self { name: display_name(&root), root, file })
+    }
+}
+
 /// Finds the directory that `path` means.
 pub(super) fn locate(path: &Path, hub: &Hub) -> Result<Place, FactsError> {
     match fs::metadata(path) {
@@ -173,10 +186,17 @@ fn file(path: &Path) -> Result<Place, FactsError> {
 }
 
 fn is_model_file(name: &str) -> bool {
-    const ENDINGS: [&str; 10] =
-        [".json", ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".gguf", ".model", ".jinja"];
+    ends_with_one(name, &[".json", ".model", ".jinja"]) || is_weight_file(name)
+}
+
+/// Whether a name is one that weights have.
+pub(super) fn is_weight_file(name: &str) -> bool {
+    ends_with_one(name, &[".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".npz", ".gguf"])
+}
+
+fn ends_with_one(name: &str, endings: &[&str]) -> bool {
     let lower = name.to_ascii_lowercase();
-    ENDINGS.iter().any(|ending| lower.ends_with(ending))
+    endings.iter().any(|ending| lower.ends_with(ending))
 }
 
 fn cached(path: &Path, hub: &Hub) -> Result<Place, FactsError> {

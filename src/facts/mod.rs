@@ -66,10 +66,19 @@ pub fn read(path: impl AsRef<Path>) -> Result<Facts, FactsError> {
 /// # Errors
 /// As [`read`].
 pub fn read_in(path: impl AsRef<Path>, hub: &Hub) -> Result<Facts, FactsError> {
-    let place = locate::locate(path.as_ref(), hub)?;
-    let entries = listing::list(&place.root)?;
+    let mut place = locate::locate(path.as_ref(), hub)?;
+    let mut entries = listing::list(&place.root)?;
     if entries.is_empty() {
         return Err(FactsError::EmptyDirectory { path: place.root });
+    }
+    if place.file.is_some() && entries.iter().all(|entry| locate::is_weight_file(&entry.name)) {
+        // Weights in a folder of their own belong to the model whose config lies above it.
+        let above = place.above().map(|above| (listing::list(&above.root), above));
+        if let Some((Ok(outer), above)) = above
+            && outer.iter().any(|entry| CONFIG_FILES.contains(&entry.name.as_str()))
+        {
+            (place, entries) = (above, outer);
+        }
     }
     let entry = |file: &str| entries.iter().find(|entry| entry.name == file && entry.kind != Kind::Dir);
     // A JSON file that was pointed at is the config that is meant, if it is one of those that may be.

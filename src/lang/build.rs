@@ -128,7 +128,7 @@ impl Tracer<'_> {
         }
         let id = ParamId(self.params.len());
         self.named.insert(full.clone(), id);
-        let stored = self.stored(instance, name, &full)?;
+        let stored = self.stored(instance, name, &full, &shape)?;
         self.params.push(Param {
             name: full,
             shape,
@@ -256,8 +256,14 @@ impl Tracer<'_> {
         Ok(())
     }
 
-    /// How a checkpoint may store a parameter.
-    fn stored(&mut self, instance: &Rc<Instance>, name: &Name, full: &str) -> Eval<Vec<Stored>> {
+    /// How a checkpoint may store a parameter of this shape.
+    fn stored(
+        &mut self,
+        instance: &Rc<Instance>,
+        name: &Name,
+        full: &str,
+        shape: &[usize],
+    ) -> Eval<Vec<Stored>> {
         let module = Rc::clone(&instance.module);
         let Some((_, parsed)) = module.stored.iter().find(|(entry, _)| entry.text == name.text) else {
             return Ok(vec![Stored::Tensor(full.to_owned())]);
@@ -274,7 +280,13 @@ impl Tracer<'_> {
                 let problem = scope.error("wrong-kind", &parsed.expr.range, message);
                 return Err(problem.help("write `tensor(\"name\")`, or a function of such"));
             };
-            stored.push((*found).clone());
+            let mut found = (*found).clone();
+            if let Stored::Reshape { to, .. } = &mut found
+                && to.is_empty()
+            {
+                *to = shape.to_vec();
+            }
+            stored.push(found);
         }
         Ok(stored)
     }
@@ -328,16 +340,19 @@ impl Tracer<'_> {
                     (Some(axis), Some(start), Some(length), Some(total))
                         if start.saturating_add(length) <= total =>
                     {
-                        Some(Stored::Part { of: boxed(of), axis, start, length, total })
+                        Some(Stored::Slice { of: boxed(of), axis, start, len: length, total })
                     }
                     _ => None,
                 }
             }
-            ("reshape", [Value::Stored(of), shape]) => {
-                wholes(shape).map(|shape| Stored::Reshape(boxed(of), shape))
+            ("reshape", [Value::Stored(of), from]) => {
+                wholes(from).map(|from| Stored::Reshape { of: boxed(of), from, to: Vec::new() })
+            }
+            ("reshape", [Value::Stored(of), from, to]) => {
+                wholes(from).zip(wholes(to)).map(|(from, to)| Stored::Reshape { of: boxed(of), from, to })
             }
             ("permute_rope", [Value::Stored(of), heads]) => {
-                whole(heads).map(|heads| Stored::PermuteRope(boxed(of), heads))
+                whole(heads).map(|heads| Stored::rope_to_halves((**of).clone(), heads))
             }
             ("tensor" | "transpose" | "concat" | "stack" | "part" | "reshape" | "permute_rope", _) => None,
             _ => return Ok(None),

@@ -153,6 +153,16 @@ impl Config {
                 self.busy.borrow_mut().pop();
                 value
             }
+            (Some(Json::Null) | None, Fallback::Sizes(sizes)) => {
+                let sizes: Vec<String> = sizes.iter().map(|size| format!("`{size}`")).collect();
+                let message = format!(
+                    "{} has no `{name}`, and no checkpoint was found to tell it: it is the first of {}",
+                    self.name(),
+                    sizes.join(", ")
+                );
+                let problem = Problem::unplaced("missing-config-field", message);
+                Err(problem.help(format!("check that the weights are there, or add `\"{name}\": …`")))
+            }
             (Some(Json::Null) | None, Fallback::Required) => {
                 let message = format!("{} has no `{name}`, which the definition requires", self.name());
                 let problem = Problem::unplaced("missing-config-field", message);

@@ -7,8 +7,8 @@
 
 use serde_json::Value;
 
+use super::complete::checkpoint;
 use super::load::{LoadError, bind};
-use super::loader::checkpoint;
 use crate::facts::Facts;
 use crate::lang::Program;
 use crate::matcher::{self, Candidate};
@@ -31,7 +31,7 @@ impl<'r> Fingerprints<'r> {
 
 impl matcher::Fingerprints for Fingerprints<'_> {
     fn compare(&self, facts: &Facts, config: &Value) -> Vec<Candidate> {
-        let Ok(checkpoint) = checkpoint(facts) else { return Vec::new() };
+        let Ok(checkpoint) = checkpoint(facts, &[]) else { return Vec::new() };
         let compare = |architecture| candidate(self.registry, architecture, config, &checkpoint).ok();
         self.registry.architectures.values().filter_map(compare).map(|(candidate, _)| candidate).collect()
     }

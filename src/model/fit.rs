@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::complete::{checkpoint, complete};
 use super::load::{LoadError, bind, definition, matched};
-use super::loader::checkpoint;
 use crate::diag::{Level, Problem, Problems};
 use crate::facts::Facts;
 use crate::lang::Program;
@@ -68,7 +68,9 @@ pub fn check(registry: &Registry, facts: &Facts) -> Result<Fit, LoadError> {
     let matcher = Matcher::new(registry);
     let found = matched(&matcher, facts)?;
     let architecture = definition(&matcher, facts, &found)?;
-    let checkpoint = checkpoint(facts)?;
+    let mut config = found.config(facts).clone();
+    complete(registry, architecture, facts, &mut config);
+    let checkpoint = checkpoint(facts, &architecture.weights)?;
     let mut fit = Fit {
         architecture: architecture.name.text.clone(),
         tensors: checkpoint.tensors().len(),
@@ -77,7 +79,7 @@ pub fn check(registry: &Registry, facts: &Facts) -> Result<Fit, LoadError> {
     };
     let mut problems = Problems::new();
     problems.extend(found.notes.iter().cloned());
-    compare(registry, facts, found.config(facts), architecture, &checkpoint, &mut fit, &mut problems);
+    compare(registry, facts, &config, architecture, &checkpoint, &mut fit, &mut problems);
     idle_renames(architecture, &checkpoint, &mut problems);
     fit.problems = problems.sorted();
     Ok(fit)

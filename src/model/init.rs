@@ -70,7 +70,8 @@ impl Model {
         let text = format!("{config:#}\n").into_bytes();
         let definition = Definition::new(&registry, &program, config.clone(), forward);
         let mut model = Self::assemble(definition, entries, device, FloatDType::F32);
-        model.origin = Some(Arc::new(Origin { binding, config: text, dir: None }));
+        model.origin =
+            Some(Arc::new(Origin { binding, config: Some(("config.json".to_owned(), text)), dir: None }));
         Ok(model)
     }
 }

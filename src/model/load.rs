@@ -8,6 +8,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensorOps;
 use burn::tensor::{DType, FloatDType};
 
+use super::complete::complete;
 use super::fingerprint::Fingerprints;
 use super::params::Params;
 use super::sampling::{GenerationConfig, SamplingError};
@@ -17,12 +18,12 @@ use crate::hub::HubError;
 use crate::matcher::{ALLOW_LOCAL_DEFINITION, Match, Matcher};
 use crate::ops::Value;
 use crate::ops::backend::{B, Device};
-use crate::plan::{Param, Stored as PlanStored};
+use crate::plan::Param;
 use crate::registry::{Architecture, LoadError as RegistryError, Registry};
 use crate::tokenizer::TokenizerError;
 use crate::weights::{
-    self, BindReport, BindRules, Binding, Checkpoint, LoadDtype, LoadOptions, Prefix, Stored, StoredDtype,
-    Wanted, WeightsError,
+    self, BindReport, BindRules, Binding, Checkpoint, LoadDtype, LoadOptions, Prefix, StoredDtype, Wanted,
+    WeightsError,
 };
 
 /// Why a model could not be loaded.
@@ -133,7 +134,10 @@ pub(crate) fn find<'r>(
 ) -> Result<(&'r Architecture, serde_json::Value), Problem> {
     let matcher = Matcher::new(registry);
     let found = matched(&matcher, facts)?;
-    Ok((definition(&matcher, facts, &found)?, found.config(facts).clone()))
+    let architecture = definition(&matcher, facts, &found)?;
+    let mut config = found.config(facts).clone();
+    complete(registry, architecture, facts, &mut config);
+    Ok((architecture, config))
 }
 
 /// What the directory holds: by the names in its config, else by the checkpoint's tensors.
@@ -173,7 +177,7 @@ pub(super) fn wanted(params: &[Param]) -> Vec<Wanted> {
     let wanted = params.iter().map(|param| Wanted {
         name: param.name.clone(),
         shape: param.shape.clone(),
-        stored: param.stored.iter().map(convert).collect(),
+        stored: param.stored.clone(),
         tied_to: param.tied_to.map(|owner| params[owner.0].name.clone()),
         optional: false,
     });
@@ -198,23 +202,6 @@ pub(crate) fn bind(
         report.checkpoint = Some(checkpoint.root().to_owned());
         report
     })
-}
-
-fn convert(stored: &PlanStored) -> Stored {
-    let boxed = |of: &PlanStored| Box::new(convert(of));
-    match stored {
-        PlanStored::Tensor(name) => Stored::Tensor(name.clone()),
-        PlanStored::Transpose(of, a, b) => Stored::Transpose(boxed(of), *a, *b),
-        PlanStored::Concat(parts, axis) => Stored::Concat(parts.iter().map(convert).collect(), *axis),
-        PlanStored::Stack(parts, axis) => Stored::Stack(parts.iter().map(convert).collect(), *axis),
-        PlanStored::Part { of, axis, start, length, total } => {
-            Stored::Slice { of: boxed(of), axis: *axis, start: *start, len: *length, total: *total }
-        }
-        PlanStored::Reshape(of, from) => {
-            Stored::Reshape { of: boxed(of), from: from.clone(), to: Vec::new() }
-        }
-        PlanStored::PermuteRope(of, heads) => Stored::rope_to_halves(convert(of), *heads),
-    }
 }
 
 /// What was seen in the values while loading.

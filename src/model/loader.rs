@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::complete::{checkpoint, complete};
 use super::load::{self, Dtype, LoadError, bind, definition, generation, matched};
 use super::model::{Definition, Model};
 use super::save::Origin;
@@ -20,7 +21,6 @@ use crate::matcher::{Match, Matcher};
 use crate::ops::backend::Device;
 use crate::registry::{FULL, LoadError as RegistryError, Registry};
 use crate::tokenizer::{Tokenizer, TokenizerError};
-use crate::weights::{Checkpoint, WeightsError};
 
 /// Told how many bytes of how many are there: first of a download, if there is one, then of what is loaded.
 pub type Progress<'a> = Box<dyn FnMut(u64, u64) + 'a>;
@@ -289,7 +289,8 @@ impl<'a> Loader<'a> {
         found: &Match,
     ) -> Result<Model, LoadError> {
         let architecture = definition(matcher, facts, found)?.in_mode(registry, &self.mode)?;
-        let config = found.config(facts).clone();
+        let mut config = found.config(facts).clone();
+        complete(registry, &architecture, facts, &mut config);
         let source = facts.config().map(|document| Arc::clone(&document.source));
         let mut program = Program::build(registry, &architecture, &config, source)?;
         // What can be wrong with a body is found before any weight is touched.
@@ -299,7 +300,7 @@ impl<'a> Loader<'a> {
         let ignored = program.ignored()?;
         let mut definition = Definition::new(registry, &program, config, forward);
         drop(program);
-        let checkpoint = checkpoint(facts)?;
+        let checkpoint = checkpoint(facts, &architecture.weights)?;
         let mut binding = bind(&architecture, ignored, &params, &checkpoint)?;
         // Where the checkpoint holds other values for a tied parameter, it is right and the tie is wrong.
         definition.untie(binding.resolve_ties(&checkpoint)?.into_iter().map(|tie| tie.name).collect());
@@ -320,21 +321,10 @@ impl<'a> Loader<'a> {
         }
         let mut model = Model::assemble(definition, loaded, device, float);
         model.generation = generation(facts)?;
-        let bytes =
-            facts.config().map(|document| document.source.text.clone().into_bytes()).unwrap_or_default();
+        let text = |document: &facts::Document| document.source.text.clone().into_bytes();
+        let config = facts.config().map(|document| (document.file.clone(), text(document)));
         model.remarks = remarks;
-        model.origin = Some(Arc::new(Origin { binding, config: bytes, dir: Some(facts.root().to_owned()) }));
+        model.origin = Some(Arc::new(Origin { binding, config, dir: Some(facts.root().to_owned()) }));
         Ok(model)
-    }
-}
-
-/// The checkpoint: the weight file that was pointed at, if one was, else the one of the directory.
-pub(super) fn checkpoint(facts: &Facts) -> Result<Checkpoint, WeightsError> {
-    const ENDINGS: [&str; 7] = [".safetensors", ".npz", ".bin", ".pt", ".pth", ".ckpt", ".index.json"];
-    // One shard of a set stands for the set.
-    let whole = |file: &&str| ENDINGS.iter().any(|ending| file.ends_with(ending)) && !file.contains("-of-");
-    match facts.chosen_file().filter(whole) {
-        Some(file) => Checkpoint::open(facts.root().join(file)),
-        None => Checkpoint::open(facts.root()),
     }
 }

@@ -36,6 +36,7 @@
 //!
 //! `examples/train.rs` trains a small model from nothing, its tokenizer too.
 
+mod complete;
 pub mod device;
 mod error;
 mod fingerprint;
@@ -55,6 +56,7 @@ mod scaffold;
 mod session;
 mod text;
 
+pub(crate) use complete::complete;
 pub use error::ModelError;
 pub use fingerprint::Fingerprints;
 pub use inputs::{Given, Inputs};

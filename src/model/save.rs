@@ -10,7 +10,8 @@ use crate::weights::{Binding, SaveOptions, WeightsError};
 #[derive(Debug)]
 pub struct Origin {
     pub(crate) binding: Binding,
-    pub(crate) config: Vec<u8>,
+    /// The config's file name and text; none where there is no config, as beside some sparse autoencoders.
+    pub(crate) config: Option<(String, Vec<u8>)>,
     /// None if it was never stored.
     pub(crate) dir: Option<PathBuf>,
 }
@@ -22,7 +23,7 @@ impl Model {
         self.origin.as_ref().and_then(|origin| origin.dir.as_deref())
     }
 
-    /// Writes `config.json` and the weights into a directory, in the layout and the dtype that were read.
+    /// Writes the config and the weights into a directory, in the layout and the dtype that were read.
     ///
     /// # Errors
     /// If the directory cannot be written, or if the model was not read from a checkpoint.
@@ -55,6 +56,58 @@ impl Model {
             }
             (name.to_owned(), data)
         });
-        crate::weights::save(dir, tensors, &origin.binding, &origin.config, options)
+        let config = origin.config.as_ref().map(|(name, text)| (name.as_str(), text.as_slice()));
+        crate::weights::save(dir, tensors, &origin.binding, config, options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::fs;
+
+    use serde_json::json;
+
+    use crate::diag::Source;
+    use crate::model::{Loader, Model};
+    use crate::ops::backend::Device;
+    use crate::registry::Registry;
+    use crate::weights::Checkpoint;
+
+    const RESHAPED: &str = r#"
+        [architectures.Reshaped]
+        category = "transformers"
+        task     = "embed"
+        config   = "reshaped"
+        [config.reshaped]
+        defaults = { inner = 3 }
+        [modules.Reshaped]
+        inputs        = ["x"]
+        types.x       = "float[batch, inner]"
+        params.scale  = "[2, inner]"
+        params.first  = "[1, 2]"
+        params.second = "[1, 2]"
+        stored.scale  = 'reshape(tensor("flat"), [6])'
+        stored.first  = 'part(reshape(tensor("both"), [4], [2, 2]), 0, 0, 1, 2)'
+        stored.second = 'part(reshape(tensor("both"), [4], [2, 2]), 0, 1, 1, 2)'
+        forward       = '''return {"last_hidden_state": linear(x, scale) + first - second}'''
+    "#;
+
+    #[test]
+    fn a_reshaped_parameter_binds_and_is_saved_as_it_was_read() -> Result<(), Box<dyn Error>> {
+        let mut registry = Registry::embedded()?;
+        let problems = registry.merge(&Source::new("test.toml", RESHAPED));
+        assert!(problems.is_empty(), "{problems}");
+        let (made, again) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        let device = Device::Flex(burn_flex::FlexDevice);
+        Model::init(registry.clone(), "Reshaped", json!({}), device, 7)?.save(made.path())?;
+        let stored = Checkpoint::open(made.path())?;
+        let shapes: Vec<_> = stored.tensors().map(|(name, entry)| (name, entry.shape.as_slice())).collect();
+        assert_eq!(shapes, [("both", &[4][..]), ("flat", &[6][..])]);
+        let model = Loader::new(made.path()).registry(registry).load_model()?;
+        model.save(again.path())?;
+        let bytes = |dir: &tempfile::TempDir| fs::read(dir.path().join("model.safetensors"));
+        assert_eq!(bytes(&made)?, bytes(&again)?);
+        Ok(())
     }
 }

@@ -11,10 +11,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::complete::checkpoint;
 use super::fingerprint::candidate;
 use super::fit::unread_config_keys;
 use super::load::{LoadError, bind};
-use super::loader::checkpoint;
 use super::renames::{Rename, renames};
 use crate::diag::Problem;
 use crate::facts::Facts;
@@ -53,7 +53,7 @@ pub fn scaffold(registry: &Registry, facts: &Facts) -> Result<Scaffold, LoadErro
         return Err(Problem::unplaced("already-defined", message).help(help).into());
     }
     let config = outcome.as_ref().map_or_else(|_| facts.value(), |found| found.config(facts));
-    let checkpoint = checkpoint(facts).ok();
+    let checkpoint = checkpoint(facts, &[]).ok();
     let Some((base, candidate)) = nearest(registry, checkpoint.as_ref(), config, &name, &outcome) else {
         let message = format!("no definition is near `{name}`");
         return Err(Problem::unplaced("nothing-near", message)

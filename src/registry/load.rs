@@ -363,6 +363,7 @@ impl Reader<'_> {
             verified: raw.verified,
             prefixes: raw.prefixes,
             ignore: raw.ignore,
+            weights: raw.weights,
             rename: raw.rename.into_iter().collect(),
             modes: self.modes(&raw.modes),
             freeze_for_training: raw.freeze_for_training,
@@ -390,6 +391,14 @@ impl Reader<'_> {
         declared.extend(raw.optional.iter().map(|text| (text, Fallback::Optional)));
         declared.extend(raw.defaults.iter().map(|(text, value)| (text, Fallback::Default(json(value)))));
         declared.extend(raw.derived.iter().map(|(text, code)| (text, Fallback::Derived(self.code(code)))));
+        for (text, sizes) in &raw.from_tensors {
+            match sizes.iter().map(|size| size.parse()).collect() {
+                Ok(sizes) => declared.push((text, Fallback::Sizes(sizes))),
+                Err(message) => {
+                    self.problems.push(Problem::error("wrong-type", self.name(text).span, message));
+                }
+            }
+        }
         declared.extend(raw.parts.iter().map(|(text, table)| (text, Fallback::Part(self.name(table)))));
         let mut fields: BTreeMap<String, Field> = BTreeMap::new();
         for (text, fallback) in declared {

@@ -72,6 +72,8 @@ pub struct Architecture {
     pub prefixes: Vec<String>,
     /// Tensors that a checkpoint may hold and nobody wants, as globs.
     pub ignore: Vec<String>,
+    /// Where the weights are, in order of preference, if not under a usual name.
+    pub weights: Vec<String>,
     /// Checkpoint name templates and what they are called here.
     pub rename: Vec<(String, String)>,
     /// The parts that can be built alone, by the name of the mode; see [`Architecture::in_mode`].
@@ -119,6 +121,42 @@ pub enum Fallback {
     Derived(Code),
     /// A sub-config completed by the named table, empty where it is absent.
     Part(Name),
+    /// The first of these sizes that is known.
+    Sizes(Vec<Size>),
+}
+
+/// A number that a checkpoint may tell by the shape of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Size {
+    /// The size of an axis of a stored tensor.
+    Axis(String, usize),
+    /// This number.
+    Fixed(u64),
+}
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    /// Reads `tensor[axis]`, or a number.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let axis = text.strip_suffix(']').and_then(|text| text.rsplit_once('['));
+        let size = match axis {
+            Some((name, axis)) if !name.is_empty() => {
+                axis.parse().ok().map(|axis| Self::Axis(name.to_owned(), axis))
+            }
+            _ => text.parse().ok().map(Self::Fixed),
+        };
+        size.ok_or_else(|| format!("`{text}` is no size: write `tensor[axis]`, or a number"))
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Axis(name, axis) => write!(f, "{name}[{axis}]"),
+            Self::Fixed(number) => write!(f, "{number}"),
+        }
+    }
 }
 
 /// A way into a module.

@@ -72,6 +72,9 @@ pub struct RawArchitecture {
     /// Tensors that a checkpoint may hold and nobody wants, as globs.
     #[serde(default)]
     pub ignore: Vec<String>,
+    /// Where the weights are, in order of preference, if not under a usual name: paths below the model's directory.
+    #[serde(default)]
+    pub weights: Vec<String>,
     /// Checkpoint name templates and what they are called here; `{i}` is a number, any other `{x}` text.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
@@ -111,6 +114,10 @@ pub struct RawConfig {
     /// Fields computed from others where `config.json` is silent or null.
     #[serde(default)]
     pub derived: BTreeMap<Text, Text>,
+    /// Fields that are the size of a stored tensor where `config.json` is silent or null: `W[0]` is the size of
+    /// axis 0 of `W`. The first whose tensor is there counts; a number at the end is for when none is.
+    #[serde(default)]
+    pub from_tensors: BTreeMap<Text, Vec<String>>,
     /// Sub-configs and the config table that completes each.
     #[serde(default)]
     pub parts: BTreeMap<Text, Text>,

@@ -13,8 +13,8 @@ use super::checkpoint::Checkpoint;
 use super::layout::Layout;
 use super::lookup::Names;
 use super::report::{BindReport, MisShaped, Missing};
-use super::stored::Stored;
 use super::wanted::{BindRules, Wanted};
+use crate::plan::Stored;
 
 /// Binds what a model wants to what a checkpoint holds.
 ///

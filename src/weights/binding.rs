@@ -7,8 +7,8 @@ use super::checkpoint::Checkpoint;
 use super::dtype::StoredDtype;
 use super::error::WeightsError;
 use super::layout::Layout;
-use super::stored::Stored;
 use super::stream;
+use crate::plan::Stored;
 
 /// Where every parameter of a model is stored; also what saving needs to write it back so.
 #[derive(Debug, Clone)]

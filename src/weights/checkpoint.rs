@@ -27,6 +27,8 @@ pub struct OpenOptions {
     pub access: Access,
     /// Which variant (`fp16`) to take where a directory has several.
     pub variant: Option<String>,
+    /// Files to look for before those of the usual names, the first choice first; paths below the directory.
+    pub files: Vec<String>,
 }
 
 /// An open checkpoint.
@@ -59,7 +61,7 @@ impl Checkpoint {
         let path = path.as_ref();
         let meta = std::fs::metadata(path).map_err(WeightsError::io(path))?;
         if meta.is_dir() {
-            let found = locate::find(path, options.variant.as_deref())?;
+            let found = locate::find(path, options.variant.as_deref(), &options.files)?;
             return Self::of_directory(path, found, options.access);
         }
         let (root, name) = split(path);

@@ -16,8 +16,8 @@ use super::dtype::StoredDtype;
 use super::error::WeightsError;
 use super::resolve::Node;
 use super::source::Data;
-use super::stored::Stored;
 use super::stream;
+use crate::plan::Stored;
 
 /// The type that floating point parameters have at run time; others keep theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

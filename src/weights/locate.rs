@@ -1,6 +1,6 @@
 //! Finds the weight files of a directory.
 //!
-//! In: a directory and, where wanted, a variant (`fp16`). Out: the files in order and the index that
+//! In: a directory and, where wanted, a variant (`fp16`) and files to prefer. Out: the files in order and the index that
 //! lists them, with remarks on files that were passed over.
 //!
 //! An index decides over a single file beside it; safetensors decide over pickles.
@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::error::WeightsError;
+use super::inside::stays_inside;
 
 /// Names under which libraries save a model, in the order of preference: stem and extension.
 const USUAL: [(&str, &str); 4] = [
@@ -33,8 +34,11 @@ pub(crate) struct Found {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Finds the weights of `dir`.
-pub(crate) fn find(dir: &Path, variant: Option<&str>) -> Result<Found, WeightsError> {
+/// Finds the weights of `dir`; the first of the `preferred` files that is there counts before any other.
+pub(crate) fn find(dir: &Path, variant: Option<&str>, preferred: &[String]) -> Result<Found, WeightsError> {
+    if let Some(name) = preferred.iter().find(|name| stays_inside(name) && dir.join(name).is_file()) {
+        return Ok(Found { files: vec![name.clone()], index: None, remarks: Vec::new() });
+    }
     among(dir, list(dir)?, variant)
 }
 
@@ -183,7 +187,7 @@ mod tests {
         for file in files {
             std::fs::write(dir.path().join(file), "x").expect("written");
         }
-        find(dir.path(), variant)
+        find(dir.path(), variant, &[])
     }
 
     fn single(file: &str) -> (Vec<String>, Option<String>) {
@@ -230,6 +234,23 @@ mod tests {
         ] {
             let found = check(files, variant).expect("found");
             assert_eq!((found.files, found.index), expected, "{files:?} {variant:?}");
+        }
+    }
+
+    #[test]
+    fn a_preferred_file_counts_before_all_others() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        std::fs::create_dir(dir.path().join("last")).expect("made");
+        for file in ["model.safetensors", "own.npz", "last/own.pt"] {
+            std::fs::write(dir.path().join(file), "x").expect("written");
+        }
+        for (preferred, expected) in [
+            (&["absent.npz", "own.npz"][..], "own.npz"),
+            (&["last/own.pt", "own.npz"], "last/own.pt"),
+            (&["../own.npz", "last"], "model.safetensors"),
+        ] {
+            let preferred: Vec<String> = preferred.iter().map(ToString::to_string).collect();
+            assert_eq!(find(dir.path(), None, &preferred).expect("found").files, [expected]);
         }
     }
 

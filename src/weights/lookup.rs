@@ -9,8 +9,8 @@ use super::checkpoint::Checkpoint;
 use super::error::WeightsError;
 use super::names::{Renames, globs};
 use super::report::Duplicate;
-use super::stored::Stored;
 use super::wanted::{BindRules, Prefix, Wanted};
+use crate::plan::Stored;
 
 /// The checkpoint's names as the model would say them.
 pub(crate) struct Names<'a> {

@@ -34,7 +34,6 @@ mod report;
 mod resolve;
 mod save;
 mod source;
-mod stored;
 mod stream;
 mod strided;
 #[cfg(test)]
@@ -46,6 +45,7 @@ mod unstore;
 mod view;
 mod wanted;
 
+pub use crate::plan::Stored;
 pub use bind::bind;
 pub use binding::{Binding, Bound, Source, TieDisagreement};
 pub use checkpoint::{Checkpoint, OpenOptions};
@@ -61,6 +61,5 @@ pub use report::{BindReport, Duplicate, MisShaped, Missing};
 pub use resolve::Headers;
 pub use save::{SaveOptions, save};
 pub use source::Access;
-pub use stored::Stored;
 pub use stream::HostTensor;
 pub use wanted::{BindRules, Prefix, Wanted};

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use super::dtype::{StoredDtype, byte_len};
 use super::error::WeightsError;
-use super::stored::Stored;
 use super::view::View;
+use crate::plan::Stored;
 
 /// The headers of stored tensors: dtype and shape by name.
 pub trait Headers {
@@ -47,7 +47,6 @@ impl Stored {
                 let order = |run| [*ways, run];
                 self.shuffle(of.resolve(headers)?, *axis, *blocks, *ways, order)?
             }
-            Self::Cast(of, dtype) => self.cast(of.resolve(headers)?, *dtype)?,
             Self::Concat(parts, axis) => {
                 let parts = parts.iter().map(|part| part.resolve(headers));
                 self.concat(parts.collect::<Result<_, _>>()?, *axis)?
@@ -89,12 +88,6 @@ impl Stored {
         let view = View::whole(&of.shape).sliced(axis, start, len);
         let slice = SliceOf { key: key.as_ref().clone(), axis, start, len, view };
         Ok(Node::new(of.dtype, shape, Op::Slice(Box::new(of), slice)))
-    }
-
-    fn cast(&self, of: Node, dtype: StoredDtype) -> Result<Node, WeightsError> {
-        let convertible = of.dtype == dtype || (of.dtype.is_float() && dtype.is_float());
-        self.require(convertible, || format!("{} does not convert to {dtype}", of.dtype))?;
-        Ok(Node::new(dtype, of.shape.clone(), Op::Cast(Box::new(of))))
     }
 
     /// A part of a stack: with a new axis of extent one.
@@ -176,7 +169,6 @@ pub(crate) enum Op {
     Permute(Box<Node>, View),
     Slice(Box<Node>, SliceOf),
     Concat(Vec<Node>, usize),
-    Cast(Box<Node>),
 }
 
 /// Which part of a larger tensor a slice is.
@@ -264,7 +256,6 @@ mod tests {
             (Stored::Reshape { of: Box::new(a()), from: vec![6, 4], to: vec![5, 5] }, "differ in size"),
             (Stored::rope_to_halves(a(), 4), "no multiple"),
             (Stored::rope_to_halves(a(), 0), "no multiple"),
-            (Stored::Cast(Box::new(a()), StoredDtype::I64), "does not convert"),
         ] {
             let message = shape(&stored).expect_err("must not fit");
             assert!(message.contains(part), "{stored}: {message}");

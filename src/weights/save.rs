@@ -1,6 +1,6 @@
 //! Writes a model back in the layout in which it was read.
 //!
-//! In: parameters with their values, and the binding that says how each was stored. Out: `config.json`
+//! In: parameters with their values, and the binding that says how each was stored. Out: the config
 //! and safetensors files, complete or not at all: every file is written beside its place and renamed.
 //!
 //! An unchanged model gives the tensors that were read, bit for bit. Absent on purpose: pickles and
@@ -18,9 +18,9 @@ use super::dtype::StoredDtype;
 use super::error::WeightsError;
 use super::layout::Layout;
 use super::resolve::Headers;
-use super::stored::Stored;
 use super::unfinished::Unfinished;
 use super::unstore::Unstore;
+use crate::plan::Stored;
 
 /// How to save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,7 +33,8 @@ pub struct SaveOptions {
 
 /// Saves the parameters of a model into `dir`, which is made if need be.
 ///
-/// Parameters may come in any order. Tied ones may be left out. `config` becomes `config.json` as it is.
+/// Parameters may come in any order. Tied ones may be left out. `config` is the config's file name and its
+/// text, which is written as it is.
 /// Gives the files written.
 ///
 /// # Errors
@@ -44,7 +45,7 @@ pub fn save(
     dir: impl AsRef<Path>,
     params: impl IntoIterator<Item = (String, TensorData)>,
     binding: &Binding,
-    config: &[u8],
+    config: Option<(&str, &[u8])>,
     options: SaveOptions,
 ) -> Result<Vec<PathBuf>, WeightsError> {
     let dir = dir.as_ref();
@@ -186,14 +187,20 @@ impl Writer {
     }
 
     /// Puts every file in its place, the index and the configuration last.
-    fn finish(mut self, layout: &Layout, config: &[u8]) -> Result<Vec<PathBuf>, WeightsError> {
+    fn finish(
+        mut self,
+        layout: &Layout,
+        config: Option<(&str, &[u8])>,
+    ) -> Result<Vec<PathBuf>, WeightsError> {
         if let Some(name) = self.places.keys().find(|name| !self.written.contains(*name)) {
             return Err(WeightsError::conversion(name, "no parameter was given for it"));
         }
         if let Some(index) = &layout.index {
             self.add(index, &layout.index_json())?;
         }
-        self.add("config.json", config)?;
+        if let Some((name, text)) = config {
+            self.add(name, text)?;
+        }
         let paths = self.files.iter().map(|file| file.path.clone()).collect();
         for file in &mut self.files {
             file.sync()?;

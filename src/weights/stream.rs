@@ -6,14 +6,13 @@
 use std::ops::Range;
 
 use super::checkpoint::Checkpoint;
-use super::convert;
 use super::dtype::StoredDtype;
 use super::error::WeightsError;
 use super::resolve::{Node, Op};
 use super::source::Data;
-use super::stored::Stored;
 use super::strided;
 use super::view::View;
+use crate::plan::Stored;
 
 /// The largest piece that is made of memory of its own, in bytes. Two of them are alive at most.
 pub(crate) const PIECE: usize = 16 << 20;
@@ -75,11 +74,10 @@ pub(crate) fn plain(node: &Node) -> Option<(&str, Range<usize>)> {
         Op::Leaf(name) => Some((name, 0..node.bytes())),
         _ if node.elements() == 0 => None,
         Op::Reshape(of) => plain(of),
-        Op::Cast(of) if of.dtype == node.dtype => plain(of),
         Op::Permute(of, view) => shifted(node, of, view),
         Op::Slice(of, slice) => shifted(node, of, &slice.view),
         Op::Concat(parts, _) if parts.len() == 1 => plain(&parts[0]),
-        Op::Concat(..) | Op::Cast(_) => None,
+        Op::Concat(..) => None,
     }
 }
 
@@ -105,12 +103,6 @@ fn emit(
         Op::Permute(of, view) => viewed(node, of, view, checkpoint, range, sink),
         Op::Slice(of, slice) => viewed(node, of, &slice.view, checkpoint, range, sink),
         Op::Concat(parts, axis) => concat(node, parts, *axis, checkpoint, range, sink),
-        Op::Cast(of) => emit(of, checkpoint, range, &mut |piece| {
-            if of.dtype == node.dtype {
-                return sink(piece);
-            }
-            sink(Data::Owned(convert::to_vec(&piece, of.dtype, node.dtype)?))
-        }),
     }
 }
 

@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::convert;
 use super::dtype::StoredDtype;
 use super::error::WeightsError;
 use super::resolve::{Node, Op, SliceOf};
-use super::stored::Stored;
 use super::strided;
 use super::view::View;
+use crate::plan::Stored;
 
 /// Takes a complete stored tensor: its name and its bytes.
 pub(crate) type Take<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<(), WeightsError>;
@@ -42,7 +41,6 @@ impl Unstore {
         match &node.op {
             Op::Leaf(name) => take(name, bytes),
             Op::Reshape(of) => self.put(of, bytes, take),
-            Op::Cast(of) => self.put(of, &convert::to_vec(bytes, node.dtype, of.dtype)?, take),
             Op::Permute(of, view) => {
                 let mut stored = vec![0; bytes.len()];
                 strided::scatter(bytes, size(node.dtype)?, view, &mut stored);

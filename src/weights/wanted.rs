@@ -2,7 +2,7 @@
 //!
 //! In: nothing; the model's definition makes these. Out: [`Wanted`] and [`BindRules`], for `bind`.
 
-use super::stored::Stored;
+use crate::plan::Stored;
 
 /// A parameter that a model wants.
 #[derive(Debug, Clone, PartialEq, Eq)]

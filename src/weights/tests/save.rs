@@ -102,7 +102,8 @@ fn an_unchanged_model_gives_the_same_files() {
         for dtype in [LoadDtype::Keep, LoadDtype::F32] {
             let params = load(&binding, &checkpoint, dtype);
             assert!(params.iter().all(|(name, _)| name != "head"), "tied ones are not loaded");
-            save(to.path(), params, &binding, b"{\"a\" :1}", SaveOptions::default()).expect("saves");
+            save(to.path(), params, &binding, Some(("config.json", b"{\"a\" :1}")), SaveOptions::default())
+                .expect("saves");
             assert_eq!(names(to.path()), names(from.path()));
             for name in names(from.path()) {
                 let read = |dir: &TempDir| fs::read(dir.path().join(&name)).expect("a file");
@@ -123,7 +124,7 @@ fn a_changed_model_is_saved_over_its_own_files() {
             *data = TensorData::new(vec![1.0_f32, 2.0, 3.0, 4.0], [4]);
         }
     }
-    save(dir.path(), params, &binding, b"{}", SaveOptions::default()).expect("saves");
+    save(dir.path(), params, &binding, Some(("config.json", b"{}")), SaveOptions::default()).expect("saves");
     assert_eq!(checkpoint.bytes("embed").expect("there")[..], ramp(8), "what is mapped stays");
     let again = Checkpoint::open(dir.path()).expect("opens");
     let one_to_four = [0x80, 0x3F, 0x00, 0x40, 0x40, 0x40, 0x80, 0x40];
@@ -139,7 +140,7 @@ fn files_can_be_cut_anew_and_widened() {
     let (checkpoint, binding) = bound(dir.path());
     let save_with = |options| {
         let params = load(&binding, &checkpoint, LoadDtype::F32);
-        save(dir.path(), params, &binding, b"{}", options).expect("saves")
+        save(dir.path(), params, &binding, Some(("config.json", b"{}")), options).expect("saves")
     };
     let options = SaveOptions { dtype: Some(StoredDtype::F32), max_shard_bytes: Some(1 << 20) };
     save_with(options);
@@ -168,7 +169,8 @@ fn other_formats_become_safetensors() {
         let binding = bind(&all, &checkpoint, &BindRules::default()).expect("binds");
         let dir = temporary();
         let params = load(&binding, &checkpoint, LoadDtype::Keep);
-        save(dir.path(), params, &binding, b"{}", SaveOptions::default()).expect("saves");
+        save(dir.path(), params, &binding, Some(("config.json", b"{}")), SaveOptions::default())
+            .expect("saves");
         let whole: Vec<(String, StoredDtype, Vec<usize>, Vec<u8>)> = checkpoint
             .tensors()
             .map(|(name, entry)| {
@@ -193,7 +195,7 @@ fn a_save_that_fails_leaves_no_trace() {
     let before = names(dir.path());
     let params = || load(&binding, &checkpoint, LoadDtype::Keep);
     let fails = |params: Vec<(String, TensorData)>, part: &str| {
-        let error = save(dir.path(), params, &binding, b"{}", SaveOptions::default());
+        let error = save(dir.path(), params, &binding, Some(("config.json", b"{}")), SaveOptions::default());
         let message = error.expect_err("must fail").to_string();
         assert!(message.contains(part), "{message}");
         assert_eq!(names(dir.path()), before);
@@ -219,7 +221,8 @@ fn a_file_under_another_name_keeps_it() {
     let checkpoint = Checkpoint::open(from.path()).expect("opens");
     let binding = bind(&[Wanted::new("a", [1])], &checkpoint, &BindRules::default()).expect("binds");
     let params = load(&binding, &checkpoint, LoadDtype::Keep);
-    let paths = save(to.path(), params, &binding, b"{}", SaveOptions::default()).expect("saves");
+    let paths = save(to.path(), params, &binding, Some(("config.json", b"{}")), SaveOptions::default())
+        .expect("saves");
     assert_eq!(paths, [to.path().join(name), to.path().join("config.json")]);
     let absent = checkpoint.bytes("b");
     assert!(matches!(absent, Err(WeightsError::Absent { .. })));
