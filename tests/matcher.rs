@@ -318,7 +318,7 @@ fn layouts_of_sparse_autoencoders_are_recognised() {
         (&[("Llama3_1-8B-Base-L3R-8x/hyperparams.json", "{}")], "SAE"),
         (&[("trainer_0/ae.pt", "")], "SAE"),
         (&[("config.json", r#"{"trainer": {"dict_class": "AutoEncoderTopK"}}"#), ("ae.pt", "")], "TopKSAE"),
-        (&[("config.json", r#"{"trainer": {"dict_class": "BatchTopKSAE"}}"#)], "TopKSAE"),
+        (&[("config.json", r#"{"trainer": {"dict_class": "BatchTopKSAE"}}"#)], "BatchTopKSAE"),
         (&[("config.json", r#"{"trainer": {"dict_class": "GatedAutoEncoder"}}"#)], "GatedSAE"),
         (&[("config.json", r#"{"trainer": {"dict_class": "JumpReluAutoEncoder"}}"#)], "JumpReLUSAE"),
         (&[("config.json", r#"{"trainer": {"dict_class": "AutoEncoder"}}"#)], "StandardSAE"),

@@ -14,17 +14,17 @@ use serde_json::Value as Json;
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 /// The folder of recordings.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity")
 }
 
 /// A recorded tensor in host memory.
-struct Recorded {
-    shape: Vec<usize>,
-    numbers: Vec<f64>,
+pub(crate) struct Recorded {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) numbers: Vec<f64>,
 }
 
-type Tensors = BTreeMap<String, Recorded>;
+pub(crate) type Tensors = BTreeMap<String, Recorded>;
 
 /// Compares all cases of a recording.
 pub(crate) fn check(folder: &str) -> Outcome {
@@ -95,7 +95,7 @@ pub(crate) fn all_are_listed(listed: &[&str], variants: &[&str]) -> Outcome {
     Ok(())
 }
 
-fn load(dir: &Path) -> Result<Model, Box<dyn Error>> {
+pub(crate) fn load(dir: &Path) -> Result<Model, Box<dyn Error>> {
     let (device, _) = open(choice()?)?;
     Ok(Loader::new(dir).device(device).dtype(Dtype::F32).load_model()?)
 }
@@ -113,12 +113,12 @@ fn with_legacy_config(dir: &Path) -> Result<tempfile::TempDir, Box<dyn Error>> {
     Ok(copy)
 }
 
-struct Case<'a> {
-    name: &'a str,
-    model: &'a Model,
-    golden: &'a Json,
-    tensors: &'a Tensors,
-    label: &'a str,
+pub(crate) struct Case<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) model: &'a Model,
+    pub(crate) golden: &'a Json,
+    pub(crate) tensors: &'a Tensors,
+    pub(crate) label: &'a str,
 }
 
 impl Case<'_> {
@@ -284,7 +284,7 @@ impl Case<'_> {
         (atol.max(10.0 * own), rtol)
     }
 
-    fn compare(&self, key: &str, recorded: &Recorded, value: &Value, faults: &mut Vec<String>) {
+    pub(crate) fn compare(&self, key: &str, recorded: &Recorded, value: &Value, faults: &mut Vec<String>) {
         // Inside a module the order of axes is free: heads may come before time.
         if key.starts_with("inner.") && value.shape() != recorded.shape {
             return;
@@ -407,7 +407,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     value.to_host().iter::<f64>().collect()
 }
 
-fn read(path: &Path) -> Result<Tensors, Box<dyn Error>> {
+pub(crate) fn read(path: &Path) -> Result<Tensors, Box<dyn Error>> {
     let bytes = fs::read(path)?;
     let file = SafeTensors::deserialize(&bytes)?;
     let mut tensors = Tensors::new();
