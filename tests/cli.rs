@@ -331,6 +331,16 @@ fn recorded() -> Result<BTreeSet<String>, Box<dyn Error>> {
             names.insert(name.ok_or("a recorded config names its class")?.to_owned());
         }
     }
+    // Autoencoders are told by their layout.
+    let mut open = vec![parity().join("sae")];
+    while let Some(folder) = open.pop() {
+        if folder.join("golden.safetensors").is_file() {
+            names.extend(omni::info::model_info(&folder).architecture);
+        }
+        for entry in fs::read_dir(&folder)? {
+            open.extend(Some(entry?.path()).filter(|path| path.is_dir()));
+        }
+    }
     Ok(names)
 }
 
