@@ -619,6 +619,38 @@ fn error_tokenizer_dependency_missing() {
 }
 
 #[test]
+fn an_autoencoder_loads_with_the_tokenizer_of_its_base_model() {
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/sae");
+    let scope = folder(&["gemma-scope-2b-pt-res/layer_5/width_16k/average_l0_18/"]);
+    let leaf = scope.path().join("gemma-scope-2b-pt-res/layer_5/width_16k/average_l0_18");
+    let params = "gemma_scope/resid_post/layer_5/width_16k/average_l0_18/params.npz";
+    fs::copy(recorded.join(params), leaf.join("params.npz")).expect("copied");
+    let known = [
+        // By the path, then by the configs of several libraries.
+        (leaf.clone(), "google/gemma-2-2b"),
+        (leaf.join("params.npz"), "google/gemma-2-2b"),
+        (recorded.join("llama_scope/Llama3_1-8B-Base-L3R-8x"), "meta-llama/Llama-3.1-8B"),
+        (recorded.join("gemma_scope2/resid_post/layer_2_width_16k_l0_medium"), "google/gemma-3-1b-it"),
+        (recorded.join("dictionary_learning/topk/ae.pt"), "google/gemma-2-2b"),
+        (recorded.join("sae_lens_legacy/v3-noarch/cfg.json"), "openai-community/gpt2"),
+    ];
+    for (path, base) in known {
+        let cache = folder(&[]);
+        let snapshot = cache.path().join(format!("models--{}/snapshots/abc", base.replace('/', "--")));
+        fs::create_dir_all(&snapshot).expect("a folder");
+        let loader = || Loader::new(&path).hub(Hub::at(cache.path()));
+        let missing = loader().load().expect_err("nothing in the cache yet").to_string();
+        assert!(missing.starts_with("Tokenizer dependency missing: `"), "{missing}");
+        fs::copy(demo().join("tokenizer.json"), snapshot.join("tokenizer.json")).expect("copied");
+        let (model, tokenizer) = loader().load().expect("the model and its base's tokenizer");
+        assert_eq!(model.task(), "sparse-autoencode");
+        assert!(tokenizer.notes().iter().any(|note| note.contains(base)), "{:?}", tokenizer.notes());
+        let (_, own) = loader().tokenizer_from(demo()).load().expect("the caller's choice");
+        assert!(!own.notes().iter().any(|note| note.contains(base)), "{:?}", own.notes());
+    }
+}
+
+#[test]
 fn error_failed_to_load_model() {
     let config = fs::read_to_string(demo().join("config.json")).expect("there");
     let dir = folder(&[]);

@@ -80,6 +80,21 @@ macro_rules! sae {
             })*
 
             #[test]
+            fn thresholds_may_be_stored_as_logarithms() -> Outcome {
+                autoencoders::thresholds_may_be_stored_as_logarithms()
+            }
+
+            #[test]
+            fn finetuned_features_are_scaled() -> Outcome {
+                autoencoders::finetuned_features_are_scaled()
+            }
+
+            #[test]
+            fn unknown_options_are_refused() -> Outcome {
+                autoencoders::unknown_options_are_refused()
+            }
+
+            #[test]
             fn every_recording_has_a_test() -> Outcome {
                 autoencoders::all_are_listed(&[$($folder),*])
             }

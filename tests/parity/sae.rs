@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use omni::model::{Inputs, Model};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use serde_json::Value as Json;
 
 use crate::harness::{Case, Outcome, Recorded, Tensors, load, read, root};
@@ -82,6 +84,95 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Tensors by name, to be stored.
+type Stored = Vec<(String, Vec<f32>)>;
+
+/// A copy of a recorded autoencoder of sae-lens with other tensors and other config fields.
+fn changed(
+    folder: &str,
+    tensors: impl FnOnce(&mut Stored),
+    fields: &[(&str, Json)],
+) -> Result<tempfile::TempDir, Box<dyn std::error::Error>> {
+    let (from, to) = (root().join("sae").join(folder), tempfile::tempdir()?);
+    let mut config: Json = serde_json::from_str(&fs::read_to_string(from.join("cfg.json"))?)?;
+    for (field, value) in fields {
+        config[*field] = value.clone();
+    }
+    fs::write(to.path().join("cfg.json"), config.to_string())?;
+    #[expect(clippy::cast_possible_truncation, reason = "stored as 32 bits")]
+    let narrow = |numbers: &[f64]| numbers.iter().map(|number| *number as f32).collect::<Vec<_>>();
+    let read = read(&from.join("sae_weights.safetensors"))?;
+    let mut stored: Stored =
+        read.iter().map(|(name, tensor)| (name.clone(), narrow(&tensor.numbers))).collect();
+    tensors(&mut stored);
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = stored
+        .into_iter()
+        .map(|(name, numbers)| {
+            let shape = read.get(&name).map_or_else(|| vec![numbers.len()], |tensor| tensor.shape.clone());
+            (name, shape, numbers.iter().flat_map(|number| number.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = bytes.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("as long as its shape says");
+        (name.as_str(), view)
+    });
+    safetensors::serialize_to_file(views, None, &to.path().join("sae_weights.safetensors"))?;
+    Ok(to)
+}
+
+/// A training checkpoint has the logarithms of its thresholds.
+pub(crate) fn thresholds_may_be_stored_as_logarithms() -> Outcome {
+    let dir = changed(
+        "sae_lens/jumprelu",
+        |tensors| {
+            let threshold = tensors.iter_mut().find(|(name, _)| name == "threshold").expect("it has one");
+            threshold.0 = "log_threshold".to_owned();
+            threshold.1.iter_mut().for_each(|number| *number = number.ln());
+        },
+        &[],
+    )?;
+    let recorded = root().join("sae/sae_lens/jumprelu");
+    let golden: Json = serde_json::from_str(&fs::read_to_string(recorded.join("golden.json"))?)?;
+    let mut faults = Vec::new();
+    let tensors = read(&recorded.join("golden.safetensors"))?;
+    compare("logarithms", &load(dir.path())?, &golden, &tensors, &mut faults)?;
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
+/// Features that were scaled after training are scaled before they are decoded.
+pub(crate) fn finetuned_features_are_scaled() -> Outcome {
+    let folder = "sae_lens_legacy/v5-standard";
+    let doubled = |tensors: &mut Stored| tensors.push(("scaling_factor".to_owned(), vec![2.0; 96]));
+    let dir = changed(folder, doubled, &[("finetuning_scaling_factor", true.into())])?;
+    let decoded = |model: &Model, features: f32| -> Result<Vec<f32>, Box<dyn std::error::Error>> {
+        let inputs = Inputs::new().floats("features", vec![features; 96], vec![1, 1, 96]);
+        let outputs = model.call("decode", &inputs, &[])?;
+        Ok(outputs.values["reconstruction"].to_host().iter::<f32>().collect())
+    };
+    let plain = load(&root().join("sae").join(folder))?;
+    assert_eq!(decoded(&load(dir.path())?, 0.5)?, decoded(&plain, 1.0)?);
+    // Where the config does not ask for it, a factor is not left out without a word.
+    let unasked = changed(folder, doubled, &[])?;
+    let error = load(unasked.path()).expect_err("nobody takes the factor").to_string();
+    assert!(error.contains("scaling_factor"), "{error}");
+    Ok(())
+}
+
+/// What a config asks for and nobody knows is refused by name.
+pub(crate) fn unknown_options_are_refused() -> Outcome {
+    for (folder, field) in
+        [("sae_lens/standard", "normalize_activations"), ("sae_lens/topk-k=7", "activation")]
+    {
+        let dir = changed(folder, |_| (), &[(field, "another".into())])?;
+        let error = load(dir.path()).expect_err("it is not known").to_string();
+        assert!(error.contains(field), "{error}");
+    }
+    let sizes = changed("sae_lens/topk-k=7", |_| (), &[("k", Json::Null)])?;
+    let error = load(sizes.path()).expect_err("k is not given").to_string();
+    assert!(error.contains("how many features"), "{error}");
+    Ok(())
 }
 
 /// Fails if a recorded folder has no test.
