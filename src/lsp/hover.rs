@@ -127,6 +127,10 @@ fn fallback(field: &Field) -> String {
         Fallback::Default(value) => format!("`{value}` where config.json is silent"),
         Fallback::Derived(code) => format!("`{}` where config.json is silent or null", code.text),
         Fallback::Part(table) => format!("a part, completed by config `{}`", table.text),
+        Fallback::Sizes(sizes) => {
+            let sizes: Vec<String> = sizes.iter().map(|size| format!("`{size}`")).collect();
+            format!("where config.json is silent or null, the first that is known of {}", sizes.join(", "))
+        }
     }
 }
 
