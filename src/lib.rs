@@ -9,14 +9,18 @@
 //! ```
 //!
 //! A layer names only those to its left:
-//! `diag < facts < registry < matcher < info < ops < plan < lang < weights < tokenizer < hub < model < lint < lsp < cli`.
+//! `diag < format < facts < registry < matcher < info < ops < plan < lang < graph < compare < expect < weights < tokenizer < hub < model < lint < lsp < cli`.
 //! burn tensors live only in `ops`, `weights` and `model`; disk is read only in `facts`, `registry`,
 //! `weights`, `tokenizer` and `hub`, which alone may use the network; only `cli` prints.
 //! No model is named in this crate: models are data.
 
 pub mod cli;
+pub mod compare;
 pub mod diag;
+pub mod expect;
 pub mod facts;
+pub mod format;
+pub mod graph;
 pub mod hub;
 pub mod info;
 pub mod lang;

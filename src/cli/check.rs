@@ -183,7 +183,7 @@ impl Check {
 }
 
 /// What the files stand upon: the rest of the registry that they are part of, else the shipped one.
-fn base(files: &[Arc<Source>]) -> Result<Vec<Arc<Source>>, Box<dyn std::error::Error>> {
+pub(super) fn base(files: &[Arc<Source>]) -> Result<Vec<Arc<Source>>, Box<dyn std::error::Error>> {
     let names: BTreeSet<PathBuf> = files.iter().map(|file| absolute(&file.name)).collect();
     let is_root =
         |folder: &Path| folder.join("categories.toml").is_file() && folder.join("tasks.toml").is_file();

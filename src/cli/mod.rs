@@ -6,14 +6,21 @@ mod check;
 mod check_fix;
 mod check_model;
 mod check_watch;
+mod completions;
 mod devices;
+mod diff;
 mod explain;
 mod explain_lint;
 mod explain_text;
 mod findings;
+mod fmt;
+mod graph;
+mod graph_html;
+mod graph_text;
 mod info;
 mod list;
 mod lsp;
+mod man;
 mod new;
 mod output;
 mod plan;
@@ -21,6 +28,7 @@ mod run;
 mod scan;
 mod schema;
 mod source;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,17 +68,23 @@ impl Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Check),
+    Completions(completions::Completions),
     Devices(devices::Devices),
+    Diff(diff::Diff),
     Explain(explain::Explain),
     ExplainLint(explain_lint::ExplainLint),
+    Fmt(fmt::Fmt),
+    Graph(graph::ShowGraph),
     Info(info::Info),
     List(list::List),
     Lsp(lsp::Lsp),
     New(new::New),
+    Man(man::Manual),
     Plan(plan::Plan),
     Run(run::Run),
     Scan(scan::Scan),
     Schema(schema::Schema),
+    Test(test::Test),
 }
 
 /// Runs the command line; the exit code is 0 on success, 1 on a finding or failure, 2 on wrong usage, 3 on a fault
@@ -94,6 +108,12 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::ExplainLint(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Explain(command) => command.run(&cli.global),
+        Command::Completions(command) => command.run(),
+        Command::Diff(command) => command.run(&cli.global),
+        Command::Fmt(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Man(command) => command.run(),
+        Command::Graph(command) => command.run(&cli.global),
         Command::Info(command) => command.run(&cli.global),
         Command::List(command) => command.run(&cli.global),
         Command::Lsp(command) => command.run(),

@@ -56,6 +56,11 @@ fn problems<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Problems> {
     }
 }
 
+/// Whether standard output is a terminal that wants colours.
+pub(crate) fn has_colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 /// A problem as standard output can show it.
 pub(crate) fn for_stdout(problem: &Problem) -> String {
     render_for(problem, std::io::stdout().is_terminal())

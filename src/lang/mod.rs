@@ -24,9 +24,11 @@ mod notes;
 pub mod parse;
 mod program;
 mod tracer;
+mod tree;
 mod value;
 
 pub use builtins::functions;
 pub use notes::{Noted, Notes, Placed};
 pub use program::Program;
 pub use tracer::SYMBOLS;
+pub use tree::Layer;

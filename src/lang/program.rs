@@ -90,6 +90,10 @@ impl<'r> Program<'r> {
         }
     }
 
+    pub(super) fn top(&self) -> &Rc<Instance> {
+        &self.root
+    }
+
     /// The architecture that was built.
     #[must_use]
     pub fn architecture(&self) -> &Architecture {

@@ -28,7 +28,7 @@ use crate::registry::raw::LintLevel;
 pub use checker::{Checked, Checker};
 pub use context::Context;
 pub use reach::Reach;
-pub use tracing::{Trace, sample};
+pub use tracing::Trace;
 
 /// A kind of finding, with its page.
 #[derive(Debug)]

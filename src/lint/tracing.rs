@@ -8,14 +8,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Context;
 use crate::diag::{Problem, Problems, Source};
 use crate::lang::Program;
 use crate::lang::ast::ExprKind;
 use crate::plan::{Param, Plan};
-use crate::registry::{Architecture, ConfigTable, Fallback, Registry};
+use crate::registry::{Architecture, Registry, sample};
 
 /// An architecture with what tracing gives.
 #[derive(Debug)]
@@ -179,24 +179,6 @@ fn one(registry: &Registry, architecture: &Architecture) -> (Option<Arc<Traced>>
         }
     }
     (trace.map(Arc::new), problems)
-}
-
-/// The config that an architecture is traced with; `None` if there is none and it needs one.
-#[must_use]
-pub fn sample(architecture: &Architecture, table: Option<&ConfigTable>) -> Option<Value> {
-    let written = table.and_then(|table| table.sample.clone());
-    let needs =
-        |table: &ConfigTable| table.fields.values().any(|field| matches!(field.fallback, Fallback::Required));
-    if written.is_none() && table.is_some_and(needs) {
-        return None;
-    }
-    let mut config: Map<String, Value> = written.unwrap_or_default();
-    let name = Value::from(architecture.name.text.as_str());
-    config.entry("architectures").or_insert_with(|| vec![name].into());
-    if let Some(model_type) = architecture.model_types.first() {
-        config.entry("model_type").or_insert_with(|| Value::from(model_type.text.as_str()));
-    }
-    Some(Value::Object(config))
 }
 
 /// Traces the way into each part that can be built alone.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::index::Index;
 use crate::lang::{Notes, Program};
-use crate::lint::{self, Checked};
+use crate::lint::Checked;
 
 /// What a check looked at.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Analysis {
         let registry = &self.checked.registry;
         let found = registry.architectures.get(architecture).and_then(|architecture| {
             let table = architecture.config.as_ref().and_then(|name| registry.config(name).ok());
-            let config = lint::sample(architecture, table.as_ref())?;
+            let config = crate::registry::sample(architecture, table.as_ref())?;
             Some(Rc::new(Program::observe(registry, architecture, &config)))
         });
         self.notes.borrow_mut().insert(architecture.to_owned(), found.clone());

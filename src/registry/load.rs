@@ -13,12 +13,12 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::raw::{RawArchitecture, RawConfig, RawMode, RawModule, RawTask, Text};
+use super::raw::{RawArchitecture, RawConfig, RawExpect, RawMode, RawModule, RawTask, Text};
 use super::rules::{Alias, Known, Rules};
 use super::rules_raw::RawKnown;
 use super::{
-    Architecture, Code, ConfigTable, Contract, Entries, Fallback, Field, Method, Mode, Module, Name,
-    Registry, Task,
+    Architecture, Code, ConfigTable, Contract, Entries, Expectation, ExpectedOf, Fallback, Field, Method,
+    Mode, Module, Name, Registry, Task,
 };
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 
@@ -54,8 +54,8 @@ pub(super) const TABLES: &[&str] = &[
     "argued",
     "lints",
 ];
-/// What is written as `[[name]]`, each entry with an `id`.
-pub(super) const LISTS: &[&str] = &["rule", "trait", "repair", "tokenizer"];
+/// What is written as `[[name]]`, each entry with an `id`, but for what is expected.
+pub(super) const LISTS: &[&str] = &["rule", "trait", "repair", "tokenizer", "expect"];
 
 /// The registry files at a path: the file itself, or every `.toml` file below the folder, by name.
 pub(super) fn sources(path: &Path) -> Result<Vec<Arc<Source>>, LoadError> {
@@ -233,6 +233,10 @@ impl Reader<'_> {
         };
         for entry in entries {
             match list {
+                "expect" => {
+                    let found = self.read(entry).and_then(|raw| self.expectation(raw));
+                    registry.expectations.extend(found);
+                }
                 "rule" => {
                     let rule = self.read(entry).map(|raw| self.rule(raw));
                     if let Some(rule) = rule {
@@ -267,6 +271,32 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    fn expectation(&mut self, raw: RawExpect) -> Option<Expectation> {
+        let architecture = self.name(&raw.architecture);
+        let config = match raw.config.as_ref().map(json) {
+            None => None,
+            Some(serde_json::Value::Object(entries)) => Some(ExpectedOf::Written(entries)),
+            Some(serde_json::Value::String(path)) => Some(ExpectedOf::Path(path)),
+            Some(other) => {
+                let message = format!("the config expected something of is `{other}`");
+                let problem = Problem::error("wrong-type", architecture.span, message);
+                self.problems.push(problem.help("write a table, or the path of a config.json"));
+                return None;
+            }
+        };
+        Some(Expectation {
+            architecture,
+            what: raw.what,
+            config,
+            category: raw.category.as_ref().map(|text| self.name(text)),
+            model_type: raw.model_type.as_ref().map(|text| self.name(text)),
+            parameters: raw.parameters.map(|count| (*count.get_ref(), self.span(count.span()))),
+            method: raw.method.as_ref().map(|text| self.name(text)),
+            inputs: self.entries(&raw.inputs, Self::name),
+            outputs: self.entries(&raw.outputs, Self::name),
+        })
     }
 
     /// Reports an entry of a list that stands in this file already; over another file's it is an overlay.

@@ -12,6 +12,7 @@ mod overlays;
 pub mod raw;
 pub mod rules;
 pub mod rules_raw;
+mod sample;
 mod schema;
 mod shipped;
 mod table;
@@ -25,6 +26,7 @@ use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 pub use load::LoadError;
 pub use modes::{FULL, Mode};
 pub use overlays::overlays_of_the_user;
+pub use sample::{named, sample};
 pub use schema::schema;
 pub use table::Table;
 
@@ -219,6 +221,38 @@ pub struct Task {
     pub methods: Entries<Contract>,
 }
 
+/// What a definition is expected to give for a config.
+#[derive(Debug, Clone)]
+pub struct Expectation {
+    /// The architecture that the config is expected to mean.
+    pub architecture: Name,
+    /// What is expected, in a few words.
+    pub what: Option<String>,
+    /// The config; the architecture's sample if it is absent.
+    pub config: Option<ExpectedOf>,
+    /// The category expected.
+    pub category: Option<Name>,
+    /// The `model_type` expected.
+    pub model_type: Option<Name>,
+    /// The number of trainable numbers expected, and where it stands.
+    pub parameters: Option<(u64, Span)>,
+    /// The method that inputs and outputs are of; `forward` if it is absent.
+    pub method: Option<Name>,
+    /// The shapes of inputs.
+    pub inputs: Entries<Name>,
+    /// The shapes of outputs expected.
+    pub outputs: Entries<Name>,
+}
+
+/// The config that an expectation is about.
+#[derive(Debug, Clone)]
+pub enum ExpectedOf {
+    /// Written beside it.
+    Written(serde_json::Map<String, serde_json::Value>),
+    /// In this file or model directory, relative to the registry file.
+    Path(String),
+}
+
 /// Everything the registry files say, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
@@ -240,6 +274,8 @@ pub struct Registry {
     pub rules: Arc<rules::Rules>,
     /// How `omni check` treats the findings of a lint.
     pub lints: BTreeMap<String, (Name, raw::LintLevel)>,
+    /// What definitions are expected to give. Those of the shipped files are not read with the rest.
+    pub expectations: Vec<Expectation>,
 }
 
 impl Registry {
@@ -324,6 +360,7 @@ impl Registry {
         self.inputs.absorb(other.inputs);
         self.masks.absorb(other.masks);
         self.lints.extend(other.lints);
+        self.expectations.extend(other.expectations);
         let theirs = Arc::unwrap_or_clone(other.rules);
         let ours = Arc::make_mut(&mut self.rules);
         ours.naming.known.extend(theirs.naming.known);

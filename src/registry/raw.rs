@@ -215,6 +215,35 @@ pub struct RawTask {
     pub methods: BTreeMap<Text, RawContractMethod>,
 }
 
+/// What a definition is expected to give for a config; `omni test` holds it to that.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RawExpect {
+    /// The architecture that the config is expected to mean. A config that names none is taken to name it.
+    pub architecture: Text,
+    /// What is expected, in a few words, such as the name of a published model.
+    pub what: Option<String>,
+    /// The config: a table, or the path of a config.json or model directory, relative to the registry file. The
+    /// architecture's sample config if it is absent.
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub config: Option<toml::Value>,
+    /// The category that such a config is expected to be of.
+    pub category: Option<Text>,
+    /// The `model_type` that such a config is expected to have.
+    pub model_type: Option<Text>,
+    /// The number of trainable numbers.
+    #[schemars(with = "Option<u64>")]
+    pub parameters: Option<Spanned<u64>>,
+    /// The method that inputs and outputs are of, if not `forward`.
+    pub method: Option<Text>,
+    /// The shapes of inputs that are given, such as `[2, 5]`; optional inputs are there if they are given.
+    #[serde(default)]
+    pub inputs: BTreeMap<Text, Text>,
+    /// The shapes of outputs; sizes are numbers where the inputs fix them, and else as they are printed.
+    #[serde(default)]
+    pub outputs: BTreeMap<Text, Text>,
+}
+
 /// Everything that a registry file may hold.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -270,4 +299,7 @@ pub struct RawFile {
     /// How `omni check` treats the findings of a lint, by the lint's name.
     #[serde(default)]
     pub lints: BTreeMap<Text, LintLevel>,
+    /// What definitions are expected to give.
+    #[serde(default)]
+    pub expect: Vec<RawExpect>,
 }

@@ -1,7 +1,7 @@
 //! An architecture that cannot be traced for want of a config.
 
 use crate::diag::{Level, Problems};
-use crate::lint::tracing::sample;
+use crate::registry::sample;
 use crate::lint::{Context, Lint};
 
 pub(in crate::lint) static LINT: Lint = Lint {

@@ -1,0 +1,263 @@
+//! Holds definitions to what their files expect of them: `[[expect]]`.
+//!
+//! Takes an [`Expectation`] and the registry; gives an [`Outcome`]: what was checked, and each thing that came out
+//! otherwise, at the place of the expectation. Nothing runs: a config is matched, built and traced.
+//!
+//! Absent on purpose: weights. What a definition computes is held against recordings, in the tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::diag::{Problem, Source, Span, did_you_mean};
+use crate::facts::{self, Facts};
+use crate::graph::parameters;
+use crate::lang::Program;
+use crate::matcher;
+use crate::ops::{Dim, TensorType};
+use crate::plan::Plan;
+use crate::registry::{Architecture, Expectation, ExpectedOf, Name, Registry, named};
+
+/// How an expectation came out.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The architecture.
+    pub architecture: String,
+    /// What is expected, in a few words.
+    pub what: Option<String>,
+    /// Where it stands.
+    pub span: Span,
+    /// How many things were looked at.
+    pub checks: usize,
+    /// What came out otherwise; empty if nothing did.
+    pub faults: Vec<Problem>,
+}
+
+/// Holds the registry to one expectation.
+#[must_use]
+pub fn check(registry: &Registry, expected: &Expectation) -> Outcome {
+    let mut outcome = Outcome {
+        architecture: expected.architecture.text.clone(),
+        what: expected.what.clone(),
+        span: expected.architecture.span.clone(),
+        checks: 0,
+        faults: Vec::new(),
+    };
+    if let Err(problem) = try_check(registry, expected, &mut outcome) {
+        let problem = match problem.span {
+            Some(_) => problem,
+            None => Problem { span: Some(outcome.span.clone()), ..problem },
+        };
+        outcome.faults.push(problem);
+    }
+    outcome
+}
+
+impl Outcome {
+    /// Compares one thing; what differs is a fault at the place where it is expected.
+    fn compare(&mut self, what: &str, span: &Span, found: &str, expected: &str) {
+        self.checks += 1;
+        if found != expected {
+            let message = format!("{what}: found {found}, expected {expected}");
+            self.faults
+                .push(Problem::error("expectation-failed", span.clone(), message).label("expected here"));
+        }
+    }
+}
+
+fn try_check(registry: &Registry, expected: &Expectation, outcome: &mut Outcome) -> Result<(), Problem> {
+    let Some(architecture) = registry.architectures.get(&expected.architecture.text) else {
+        let message = format!("`{}` is not an architecture with a definition", expected.architecture.text);
+        let known = registry.architectures.keys().map(String::as_str);
+        return Err(Problem::error("unknown-architecture", expected.architecture.span.clone(), message)
+            .maybe_help(did_you_mean(&expected.architecture.text, known)));
+    };
+    let facts = facts_of(registry, architecture, expected)?;
+    let found = matcher::find(registry, &facts).map_err(|reasons| reasons.problem(&facts))?;
+    let name = found.architecture_name().unwrap_or("none");
+    outcome.compare("architecture", &expected.architecture.span, name, &expected.architecture.text);
+    if let Some(category) = &expected.category {
+        outcome.compare("category", &category.span, &found.category, &category.text);
+    }
+    if let Some(model_type) = &expected.model_type {
+        let found = facts.model_type().unwrap_or("none");
+        outcome.compare("model_type", &model_type.span, found, &model_type.text);
+    }
+    let source = facts.config().map(|config| Arc::clone(&config.source));
+    let mut program = Program::build(registry, architecture, found.config(&facts), source)?;
+    if let Some((count, span)) = &expected.parameters {
+        let found = parameters(program.params());
+        outcome.compare("parameters", span, &grouped(found), &grouped(*count));
+    }
+    if expected.inputs.is_empty() && expected.outputs.is_empty() {
+        return Ok(());
+    }
+    let method = expected.method.as_ref().map_or("forward", |method| &method.text);
+    let given = |input: &str| expected.inputs.iter().any(|(name, _)| name.text == input);
+    let plan = program.trace(method, &given)?;
+    let symbols = sizes(&plan, &expected.inputs)?;
+    for (name, shape) in &expected.outputs {
+        let Some(ty) = plan.output(&name.text) else {
+            let message = format!("`{method}` gives no `{}`", name.text);
+            let known = plan.outputs.iter().map(|(name, ..)| name.as_str());
+            return Err(Problem::error("expectation-failed", name.span.clone(), message)
+                .maybe_help(did_you_mean(&name.text, known)));
+        };
+        let wanted: Vec<String> = written(shape);
+        outcome.compare(
+            &format!("output `{}`", name.text),
+            &shape.span,
+            &shown(ty, &symbols),
+            &format!("[{}]", wanted.join(", ")),
+        );
+    }
+    Ok(())
+}
+
+/// The facts of the config that is expected something of.
+fn facts_of(
+    registry: &Registry,
+    architecture: &Architecture,
+    expected: &Expectation,
+) -> Result<Facts, Problem> {
+    let at = &expected.architecture.span;
+    let config = match &expected.config {
+        Some(ExpectedOf::Path(path)) => {
+            return facts::read(beside(&at.source, path)).map_err(|error| {
+                Problem::error(
+                    "missing-fixture",
+                    at.clone(),
+                    format!("the config of this expectation: {error}"),
+                )
+                .help(format!("`{path}` is taken from the folder of `{}`", at.source.name))
+            });
+        }
+        Some(ExpectedOf::Written(config)) => {
+            let names = ["architectures", "model_type", "_class_name"];
+            if names.iter().any(|name| config.contains_key(*name)) {
+                Value::Object(config.clone())
+            } else {
+                named(architecture, config.clone())
+            }
+        }
+        None => registry.sample(architecture)?.ok_or_else(|| {
+            Problem::error("missing-sample", at.clone(), "neither a config here nor a sample")
+                .help("say which config: config = { … }")
+        })?,
+    };
+    Ok(Facts::of_config(&architecture.name.text, config))
+}
+
+/// A path as the registry file that names it has it.
+fn beside(source: &Source, path: &str) -> PathBuf {
+    Path::new(&source.name).parent().unwrap_or_else(|| Path::new("")).join(path)
+}
+
+/// The sizes of a shape, as written: `[2, 5, 128]`.
+fn written(shape: &Name) -> Vec<String> {
+    let inner = shape.text.trim().trim_start_matches('[').trim_end_matches(']');
+    inner.split(',').map(|size| size.trim().to_owned()).filter(|size| !size.is_empty()).collect()
+}
+
+/// The value of each symbol that the inputs fix, by its index.
+fn sizes(plan: &Plan, inputs: &[(Name, Name)]) -> Result<Vec<Option<i64>>, Problem> {
+    let mut symbols: Vec<Option<i64>> = vec![None; plan.symbols.len()];
+    for (name, shape) in inputs {
+        let Some(input) = plan.inputs.iter().find(|input| input.name == name.text) else {
+            let message = format!("`{}` takes no `{}`", plan.method, name.text);
+            let known = plan.inputs.iter().map(|input| input.name.as_str());
+            return Err(Problem::error("expectation-failed", name.span.clone(), message)
+                .maybe_help(did_you_mean(&name.text, known)));
+        };
+        let given = written(shape);
+        let unfit = |message: String| {
+            let problem = Problem::error("expectation-failed", shape.span.clone(), message);
+            problem.help(format!("`{}` is {}", name.text, input.ty))
+        };
+        if given.len() != input.ty.shape.len() {
+            return Err(unfit(format!(
+                "`{}` has {} sizes, expected {}",
+                name.text,
+                given.len(),
+                input.ty.rank()
+            )));
+        }
+        for (dim, size) in input.ty.shape.iter().zip(&given) {
+            let number: i64 = size.parse().map_err(|_| unfit(format!("`{size}` is no size")))?;
+            let known = match dim.as_symbol() {
+                Some(symbol) => *symbols[symbol.index].get_or_insert(number),
+                None => evaluated(dim, &symbols).unwrap_or(number),
+            };
+            if known != number {
+                return Err(unfit(format!("a size of `{}` is {number}, expected {known}", name.text)));
+            }
+        }
+    }
+    Ok(symbols)
+}
+
+fn evaluated(dim: &Dim, symbols: &[Option<i64>]) -> Option<i64> {
+    let known = dim.symbols().iter().all(|symbol| symbols.get(symbol.index).copied().flatten().is_some());
+    let values: Vec<i64> = symbols.iter().map(|value| value.unwrap_or_default()).collect();
+    if known { dim.eval(&values).ok() } else { None }
+}
+
+fn shown(ty: &TensorType, symbols: &[Option<i64>]) -> String {
+    let size = |dim: &Dim| evaluated(dim, symbols).map_or_else(|| dim.clone(), Dim::Known);
+    let sizes: Vec<String> = ty.shape.iter().map(|dim| size(dim).to_string()).collect();
+    format!("[{}]", sizes.join(", "))
+}
+
+/// `124,439,808`.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOY: &str = "[architectures.Toy]\ncategory = 'toys'\ntask = 't'\nmodel-types = ['toy']\n\
+        [config.toy]\ndefaults = { wide = 4 }\n\
+        [modules.Toy]\ninputs = ['x']\ntypes.x = 'float[batch, wide]'\nparams.weight = '[3, wide]'\n\
+        forward = 'return {\"y\": linear(x, weight)}'\n\
+        [[rule]]\nid = 'r'\ncategory = 'toys'\npriority = 1\nwhy = 'w'\nwhen = { file = ['config.json'] }\n";
+
+    fn faults(expectation: &str) -> Vec<String> {
+        let text = format!("{TOY}[[expect]]\narchitecture = 'Toy'\n{expectation}");
+        let (registry, problems) = Registry::from_files([Source::new("toy.toml", text)]);
+        assert!(problems.is_empty(), "{problems}");
+        let outcome = check(&registry, &registry.expectations[0]);
+        outcome.faults.into_iter().map(|fault| fault.message).collect()
+    }
+
+    #[test]
+    fn what_holds_is_no_fault() {
+        let all = "config = { wide = 5 }\ncategory = 'toys'\nmodel-type = 'toy'\nparameters = 15\n\
+                   inputs = { x = '[2, 5]' }\noutputs = { y = '[2, 3]' }\n";
+        assert!(faults(all).is_empty(), "{:?}", faults(all));
+        assert!(faults("parameters = 12\noutputs = { y = '[batch, 3]' }\n").is_empty());
+    }
+
+    #[test]
+    fn what_does_not_says_what_was_found() {
+        assert_eq!(faults("parameters = 1234\n"), ["parameters: found 12, expected 1,234"]);
+        assert_eq!(faults("category = 'tools'\n"), ["category: found toys, expected tools"]);
+        assert_eq!(
+            faults("inputs = { x = '[2, 4]' }\noutputs = { y = '[2, 4]' }\n"),
+            ["output `y`: found [2, 3], expected [2, 4]"]
+        );
+        assert_eq!(faults("inputs = { x = '[2, 5]' }\n"), ["a size of `x` is 5, expected 4"]);
+        assert_eq!(faults("outputs = { z = '[2]' }\n"), ["`forward` gives no `z`"]);
+        assert_eq!(faults("config = 'absent.json'\n").len(), 1);
+    }
+}
