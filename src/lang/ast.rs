@@ -20,6 +20,52 @@ pub struct Expr {
     pub kind: ExprKind,
 }
 
+impl Expr {
+    /// Visits the expression and everything in it, outer ones first.
+    pub fn each(&self, visit: &mut dyn FnMut(&Self)) {
+        visit(self);
+        match &self.kind {
+            ExprKind::Name(_) | ExprKind::Const(_) | ExprKind::Ellipsis => {}
+            ExprKind::List(items) | ExprKind::And(items) | ExprKind::Or(items) => {
+                items.iter().for_each(|item| item.each(visit));
+            }
+            ExprKind::Dict(entries) => entries.iter().for_each(|(key, value)| {
+                key.each(visit);
+                value.each(visit);
+            }),
+            ExprKind::Unary(_, value) | ExprKind::Attribute(value, _) => value.each(visit),
+            ExprKind::Binary(_, left, right) | ExprKind::Subscript(left, right) => {
+                left.each(visit);
+                right.each(visit);
+            }
+            ExprKind::Compare(first, rest) => {
+                first.each(visit);
+                rest.iter().for_each(|(_, value)| value.each(visit));
+            }
+            ExprKind::IfElse(test, then, other) => {
+                test.each(visit);
+                then.each(visit);
+                other.each(visit);
+            }
+            ExprKind::Call(callee, arguments, named) => {
+                callee.each(visit);
+                arguments.iter().for_each(|argument| argument.each(visit));
+                named.iter().for_each(|(_, argument)| argument.each(visit));
+            }
+            ExprKind::Slice(start, stop, step) => {
+                [start, stop, step].into_iter().flatten().for_each(|bound| bound.each(visit));
+            }
+            ExprKind::Comprehension(element, clauses) => {
+                element.each(visit);
+                for Clause { iter, conditions, .. } in clauses {
+                    iter.each(visit);
+                    conditions.iter().for_each(|condition| condition.each(visit));
+                }
+            }
+        }
+    }
+}
+
 /// What an expression is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExprKind {

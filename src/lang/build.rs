@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use super::ast::{Expr, ExprKind, TextRange};
@@ -43,6 +43,7 @@ impl Tracer<'_> {
             config: Rc::clone(&blueprint.config),
             replacements: Rc::new(replacements),
             span: blueprint.span.clone(),
+            parent: blueprint.parent.clone(),
             values: RefCell::new(blueprint.arguments.iter().cloned().collect()),
         });
         for (name, parsed) in &module.lets {
@@ -137,6 +138,7 @@ impl Tracer<'_> {
             stored,
             span: scope.span(&parsed.expr.range),
         });
+        self.owners.push(Rc::clone(instance));
         instance.set(&name.text, Value::Param(id));
         Ok(())
     }
@@ -423,6 +425,7 @@ impl Tracer<'_> {
             config: Rc::clone(config),
             replacements: Rc::default(),
             span: scope.span(range),
+            parent: scope.instance.map(Rc::downgrade).unwrap_or_default(),
         })))
     }
 
@@ -440,6 +443,7 @@ impl Tracer<'_> {
             config,
             replacements: Rc::default(),
             span: architecture.name.span.clone(),
+            parent: Weak::new(),
             module: Rc::clone(&module),
         };
         let mut with_defaults = BTreeMap::new();

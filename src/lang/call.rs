@@ -7,12 +7,12 @@ use std::sync::Arc;
 use super::ast::{Expr, ExprKind, TextRange};
 use super::builtins::{self, wrong_arguments};
 use super::given::trace_back;
-use super::instance::{Blueprint, Instance, Parameter, blame};
+use super::instance::{Blueprint, Instance, Parameter, blame, called};
 use super::tracer::{Block, Mode, Scope, Tracer};
 use super::value::{Eval, Value};
 use crate::diag::{Problem, did_you_mean};
 use crate::ops::call::{Arg, resolve_axis};
-use crate::ops::{self, Call, Const};
+use crate::ops::{self, Call, Const, Slot};
 use crate::plan::{Constraint, Instr};
 
 /// An argument with the place where it is written.
@@ -62,6 +62,7 @@ impl Tracer<'_> {
                 );
                 Err(match other {
                     Value::Const(Const::None) => {
+                        let problem = self.where_absent(problem, callee, scope);
                         problem.help("this layer is absent for this config: test it with `if` first")
                     }
                     _ => problem,
@@ -226,10 +227,12 @@ impl Tracer<'_> {
             }
         }
         let states = self.block().states;
+        let operands: Vec<Slot> = arguments.values().flat_map(Arg::tensors).collect();
         let mut call = Call::new(arguments, states);
         let traced = (op.trace)(&mut call).map_err(|fault| {
             let at = fault.parameter.and_then(|parameter| places.get(parameter)).unwrap_or(range);
-            scope.error(fault.code, at, fault.message).maybe_help(fault.help)
+            let problem = scope.error(fault.code, at, fault.message).maybe_help(fault.help);
+            self.where_from(problem, &operands)
         })?;
         let path = scope.path();
         let block = self.block.as_mut().expect("a body is being traced");
@@ -237,7 +240,8 @@ impl Tracer<'_> {
         for (left, right, what) in call.constraints {
             let known = block.constraints.iter().any(|other| other.left == left && other.right == right);
             if !known {
-                block.constraints.push(Constraint { left, right, what, path: Arc::clone(&path) });
+                let span = scope.span(range);
+                block.constraints.push(Constraint { left, right, what, path: Arc::clone(&path), span });
             }
         }
         let outputs: Vec<_> = traced.outputs.into_iter().map(|ty| (block.slot(), ty)).collect();
@@ -332,6 +336,7 @@ impl Tracer<'_> {
             config,
             replacements,
             span: scope.span(range),
+            parent: scope.instance.map(Rc::downgrade).unwrap_or_default(),
         })))
     }
 
@@ -366,8 +371,9 @@ impl Tracer<'_> {
         }
         let value = self.deeper(&scope.span(range), |tracer| tracer.run(layer, method, arguments));
         let value = value.map_err(|problem| {
+            let here = scope.span(range);
             let is_kind = layer.module.is_kind();
-            let problem = if is_kind { blame(problem, &scope.span(range), &layer.span) } else { problem };
+            let problem = if is_kind { blame(problem, &here, &layer.span) } else { called(problem, &here) };
             trace_back(problem, &layer.module, &layer.config)
         })?;
         self.tap(&layer.path, name, &value);
@@ -424,13 +430,20 @@ impl Tracer<'_> {
         for (index, (value, at)) in positional.into_iter().enumerate() {
             let Some(parameter) = parameters.get(index) else {
                 let message = format!("`{what}` takes {} arguments, found {given}", parameters.len());
-                return Err(self.with_definition(scope.error("too-many-arguments", &at, message), parameters));
+                let problem = scope.error("too-many-arguments", &at, message);
+                return Err(match defaults_of {
+                    Some(layer) if parameters.is_empty() => {
+                        problem.related(layer.module.name.span.clone(), "declared here")
+                    }
+                    _ => self.with_definition(problem, parameters),
+                });
             };
             bound.push((Arc::clone(&parameter.param.name), value));
         }
         for (keyword, (value, at)) in keywords {
             if bound.iter().any(|(name, _)| *name == keyword) {
-                return Err(scope.error("argument-twice", &at, format!("`{keyword}` is given twice")));
+                let problem = scope.error("argument-twice", &at, format!("`{keyword}` is given twice"));
+                return Err(self.with_definition(problem, parameters));
             }
             if !parameters.iter().any(|parameter| parameter.param.name == keyword) {
                 let message = format!("`{what}` has no argument `{keyword}`");

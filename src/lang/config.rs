@@ -67,6 +67,14 @@ impl Config {
         self.table.as_ref().map(|table| &table.name)
     }
 
+    /// The expression that a field is computed with, where the config is silent.
+    pub(super) fn derived(&self, name: &str) -> Option<&Code> {
+        match &self.table.as_ref()?.fields.get(name)?.fallback {
+            Fallback::Derived(code) if self.json.get(name).is_none_or(Json::is_null) => Some(code),
+            _ => None,
+        }
+    }
+
     /// Every field that can be read, for suggestions.
     pub(super) fn known(&self) -> Vec<&str> {
         self.table.iter().flat_map(|table| table.fields.keys().map(String::as_str)).collect()

@@ -53,9 +53,12 @@ impl Tracer<'_> {
             ExprKind::Call(callee, arguments, named) => {
                 self.call(callee, arguments, named, &expr.range, scope)
             }
-            ExprKind::Attribute(value, name) => {
-                let value = self.eval(value, scope)?;
-                self.attribute(value, name, &expr.range, scope)
+            ExprKind::Attribute(of, name) => {
+                let value = self.eval(of, scope)?;
+                let is_absent = value.is_none();
+                self.attribute(value, name, &expr.range, scope).map_err(|problem| {
+                    if is_absent { self.where_absent(problem, of, scope) } else { problem }
+                })
             }
             ExprKind::Subscript(value, index) => {
                 let value = self.eval(value, scope)?;

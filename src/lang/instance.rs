@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use super::ast::{Expr, Param, Stmt};
@@ -47,6 +47,27 @@ pub(super) fn blame(problem: Problem, at: &Span, declared: &Span) -> Problem {
     let problem = Problem { span: Some(at.clone()), ..problem };
     let problem = if declared == at { problem } else { problem.related(declared.clone(), "declared here") };
     problem.related(inner, "met here")
+}
+
+/// More places than this make a report longer than what it explains.
+pub(super) const MAX_RELATED: usize = 12;
+
+/// Adds that the code at fault was called from a place, if that helps to see why.
+pub(super) fn called(problem: Problem, at: &Span) -> Problem {
+    let about_values = matches!(
+        problem.code,
+        "shape-mismatch"
+            | "wrong-kind"
+            | "wrong-value"
+            | "wrong-count"
+            | "not-callable"
+            | "unknown-attribute"
+    );
+    let known = problem.related.iter().any(|(span, _)| span == at);
+    if !about_values || known || problem.related.len() >= MAX_RELATED {
+        return problem;
+    }
+    problem.related(at.clone(), "called here")
 }
 
 /// Named expressions in the order written.
@@ -117,6 +138,8 @@ pub(super) struct Blueprint {
     pub(super) config: Rc<Config>,
     pub(super) replacements: Replacements,
     pub(super) span: Span,
+    /// The layer that it is a layer of.
+    pub(super) parent: Weak<Instance>,
 }
 
 impl Blueprint {
@@ -135,6 +158,8 @@ pub(super) struct Instance {
     pub(super) replacements: Replacements,
     /// Where its constructor was called.
     pub(super) span: Span,
+    /// The layer that it is a layer of; none for the root.
+    pub(super) parent: Weak<Instance>,
     /// Arguments, constants, layers and parameters, by name.
     pub(super) values: RefCell<BTreeMap<Arc<str>, Value>>,
 }

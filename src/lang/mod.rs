@@ -16,6 +16,7 @@ mod build;
 mod builtins;
 mod call;
 mod config;
+mod derivation;
 mod eval;
 mod exec;
 mod given;

@@ -63,6 +63,8 @@ pub(super) struct Tracer<'r> {
     pub(super) params: Vec<Param>,
     /// The place of each parameter, by name.
     pub(super) named: HashMap<String, ParamId>,
+    /// The layer of each parameter.
+    pub(super) owners: Vec<Rc<Instance>>,
     pub(super) block: Option<Block>,
     steps: u64,
     pub(super) depth: usize,
@@ -145,6 +147,7 @@ impl<'r> Tracer<'r> {
             modules: HashMap::new(),
             params: Vec::new(),
             named: HashMap::new(),
+            owners: Vec::new(),
             block: None,
             steps: 0,
             depth: 0,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::Context;
 use super::code::{Piece, Role, View};
 use super::scope::Names;
-use crate::diag::{Problem, Problems, did_you_mean};
+use crate::diag::{Problem, Problems, Span, did_you_mean};
 use crate::lang::ast::{Expr, ExprKind};
 use crate::lang::functions;
 use crate::ops;
@@ -18,6 +18,12 @@ struct Slot<'a> {
     name: &'a str,
     optional: bool,
     keyword_only: bool,
+}
+
+/// What a report says of the callee.
+struct About<'a> {
+    signature: Option<&'a str>,
+    declared: Option<&'a Span>,
 }
 
 /// Adds a problem for every call that cannot fit.
@@ -59,7 +65,8 @@ pub(super) fn check(
                 let any_keyword = parameters.iter().any(|parameter| parameter.variadic);
                 let signature = format!("the signature is `{}({})`", op.name, op.signature);
                 let call = (&**name, expr, arguments.as_slice());
-                fit(piece, call, named, &slots, any_keyword, &too_many, Some(&signature), problems);
+                let about = About { signature: Some(&signature), declared: None };
+                fit(piece, call, named, &slots, any_keyword, &too_many, &about, problems);
             }
             Role::Layer => {
                 let Some(built) = context.views.get(&**name) else { return };
@@ -70,7 +77,9 @@ pub(super) fn check(
                 let named: Vec<_> =
                     named.iter().filter(|(keyword, _)| &**keyword != "config").cloned().collect();
                 let call = (&**name, expr, arguments.as_slice());
-                fit(piece, call, &named, &slots, false, &too_many, None, problems);
+                let declared = built.args.first().map_or(&built.module.name.span, |arg| &arg.name.span);
+                let about = About { signature: None, declared: Some(declared) };
+                fit(piece, call, &named, &slots, false, &too_many, &about, problems);
             }
             _ => {}
         }
@@ -85,10 +94,16 @@ fn fit(
     slots: &[Slot<'_>],
     any_keyword: bool,
     too_many: &str,
-    signature: Option<&str>,
+    about: &About<'_>,
     problems: &mut Problems,
 ) {
-    let help = |problem: Problem| problem.maybe_help(signature.map(str::to_owned));
+    let help = |problem: Problem| {
+        let problem = problem.maybe_help(about.signature.map(str::to_owned));
+        match about.declared {
+            Some(declared) => problem.related(declared.clone(), "its arguments are declared here"),
+            None => problem,
+        }
+    };
     let by_place: Vec<&Slot<'_>> = slots.iter().filter(|slot| !slot.keyword_only).collect();
     if let Some(extra) = arguments.get(by_place.len()) {
         let problem = Problem::error("too-many-arguments", piece.span(&extra.range), too_many);
@@ -100,7 +115,7 @@ fn fit(
         let placed = by_place.iter().take(arguments.len()).any(|slot| slot.name == &**keyword);
         if placed {
             let message = format!("`{keyword}` is given twice");
-            problems.push(Problem::error("argument-twice", piece.span(&value.range), message));
+            problems.push(help(Problem::error("argument-twice", piece.span(&value.range), message)));
         } else if at.is_none() && !any_keyword {
             let message = format!("`{name}` has no argument `{keyword}`");
             let problem = Problem::error("unknown-argument", piece.span(&value.range), message);

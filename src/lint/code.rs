@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::diag::{Problem, Problems, Source, Span};
-use crate::lang::ast::{Clause, Expr, ExprKind, Stmt, StmtKind, Target, TextRange};
+use crate::lang::ast::{Expr, ExprKind, Stmt, StmtKind, Target, TextRange};
 use crate::lang::parse;
 use crate::registry::{Code, ConfigTable, Entries, Fallback, Module, Name};
 
@@ -262,46 +262,7 @@ impl Piece {
 
 /// Visits an expression and everything in it.
 pub fn each(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
-    visit(expr);
-    match &expr.kind {
-        ExprKind::Name(_) | ExprKind::Const(_) | ExprKind::Ellipsis => {}
-        ExprKind::List(items) | ExprKind::And(items) | ExprKind::Or(items) => {
-            items.iter().for_each(|item| each(item, visit));
-        }
-        ExprKind::Dict(entries) => entries.iter().for_each(|(key, value)| {
-            each(key, visit);
-            each(value, visit);
-        }),
-        ExprKind::Unary(_, value) | ExprKind::Attribute(value, _) => each(value, visit),
-        ExprKind::Binary(_, left, right) | ExprKind::Subscript(left, right) => {
-            each(left, visit);
-            each(right, visit);
-        }
-        ExprKind::Compare(first, rest) => {
-            each(first, visit);
-            rest.iter().for_each(|(_, value)| each(value, visit));
-        }
-        ExprKind::IfElse(test, then, other) => {
-            each(test, visit);
-            each(then, visit);
-            each(other, visit);
-        }
-        ExprKind::Call(callee, arguments, named) => {
-            each(callee, visit);
-            arguments.iter().for_each(|argument| each(argument, visit));
-            named.iter().for_each(|(_, argument)| each(argument, visit));
-        }
-        ExprKind::Slice(start, stop, step) => {
-            [start, stop, step].into_iter().flatten().for_each(|bound| each(bound, visit));
-        }
-        ExprKind::Comprehension(element, clauses) => {
-            each(element, visit);
-            for Clause { iter, conditions, .. } in clauses {
-                each(iter, visit);
-                conditions.iter().for_each(|condition| each(condition, visit));
-            }
-        }
-    }
+    expr.each(visit);
 }
 
 /// Visits every expression in statements.

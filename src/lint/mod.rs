@@ -63,6 +63,21 @@ impl Lint {
 /// A small architecture that the examples on the pages change a part of.
 pub const EXAMPLE_BASE: &str = include_str!("example.toml");
 
+/// The text of an example as it is checked: a line that ends with `# × N` stands for N of it.
+#[must_use]
+pub fn example(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let times =
+            line.rsplit_once("# × ").and_then(|(line, times)| Some((line, times.trim().parse().ok()?)));
+        match times {
+            Some((line, times)) => out.push_str(&format!("{}\n", line.trim_end()).repeat(times)),
+            None => out.push_str(line),
+        }
+    }
+    out
+}
+
 /// Every lint, by name.
 #[must_use]
 pub fn all() -> &'static [&'static Lint] {

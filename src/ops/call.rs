@@ -34,6 +34,17 @@ pub enum Arg {
 }
 
 impl Arg {
+    /// The tensors in it.
+    #[must_use]
+    pub fn tensors(&self) -> Vec<Slot> {
+        match self {
+            Self::Tensor(slot, _) => vec![*slot],
+            Self::List(items) => items.iter().flat_map(Self::tensors).collect(),
+            Self::Named(named) => named.iter().flat_map(|(_, item)| item.tensors()).collect(),
+            Self::Const(_) | Self::Dim(_) => Vec::new(),
+        }
+    }
+
     /// What it is, for error messages.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -81,6 +81,8 @@ pub struct Constraint {
     pub what: String,
     /// The module that asks for it.
     pub path: Arc<str>,
+    /// Where it is asked for.
+    pub span: Span,
 }
 
 /// A traced program.

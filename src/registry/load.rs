@@ -394,7 +394,12 @@ impl Reader<'_> {
             prefixes: raw.prefixes,
             ignore: raw.ignore,
             weights: raw.weights,
-            rename: raw.rename.into_iter().collect(),
+            rename_at: raw.rename.values().map(|to| self.name(to).span).collect(),
+            rename: raw
+                .rename
+                .iter()
+                .map(|(from, to)| (from.get().to_owned(), to.get().to_owned()))
+                .collect(),
             modes: self.modes(&raw.modes),
             freeze_for_training: raw.freeze_for_training,
             mode: None,

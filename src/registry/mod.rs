@@ -78,6 +78,8 @@ pub struct Architecture {
     pub weights: Vec<String>,
     /// Checkpoint name templates and what they are called here.
     pub rename: Vec<(String, String)>,
+    /// Where the right side of each of them is written.
+    pub rename_at: Vec<Span>,
     /// The parts that can be built alone, by the name of the mode; see [`Architecture::in_mode`].
     pub modes: BTreeMap<String, Mode>,
     /// Tensors that stay as they are while it is trained; `None` where its category says it.

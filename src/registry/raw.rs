@@ -77,7 +77,7 @@ pub struct RawArchitecture {
     pub weights: Vec<String>,
     /// Checkpoint name templates and what they are called here; `{i}` is a number, any other `{x}` text.
     #[serde(default)]
-    pub rename: BTreeMap<String, String>,
+    pub rename: BTreeMap<Text, Text>,
     /// The parts that can be built alone, by the name of the mode; else those of its category.
     #[serde(default)]
     pub modes: BTreeMap<Text, RawMode>,

@@ -71,6 +71,8 @@ pub struct Rule {
     pub category: Name,
     /// Rules of higher priority are tried first.
     pub priority: i64,
+    /// Where that is written.
+    pub priority_at: Span,
     /// Why the condition implies the category.
     pub why: String,
     /// What must hold.

@@ -173,7 +173,7 @@ pub struct RawRule {
     /// The category it gives.
     pub category: Text,
     /// Rules of higher priority are tried first.
-    pub priority: i64,
+    pub priority: Placed<i64>,
     /// Why the condition implies the category.
     pub why: String,
     /// What must hold.
@@ -299,7 +299,8 @@ impl Reader<'_> {
         Rule {
             id: self.name(&raw.id),
             category: self.name(&raw.category),
-            priority: raw.priority,
+            priority_at: self.span(raw.priority.0.span()),
+            priority: raw.priority.0.into_inner(),
             why: raw.why,
             architecture: raw.architecture.as_ref().map(|text| self.name(text)),
             when: self.condition(raw.when),

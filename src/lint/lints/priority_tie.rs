@@ -1,15 +1,15 @@
 //! Two rules that can hold at once, with one priority and different answers.
 
 use crate::diag::{Level, Problems};
-use crate::lint::conditions::{alternatives, is_impossible};
+use crate::lint::conditions::{Literal, alternatives, implies, is_impossible};
 use crate::lint::{Context, Lint};
 use crate::registry::rules::Rule;
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "priority-tie",
     level: Level::Error,
-    what: "Two rules of one priority that can hold for the same directory and give different categories.",
-    why: "A tie is never settled by the order of the file: such a directory has no category at all.",
+    what: "Two rules of one priority that can hold for the same directory and give different categories; or of which one holds whenever the other does, and which give different architectures.",
+    why: "A tie is never settled by the order of the file: such a directory is not recognised at all.",
     bad: "[[rule]]\nid = \"toy-one\"\ncategory = \"sae\"\npriority = 97\nwhy = \"a toy\"\nwhen = { file = [\"toy.json\"] }\n\n\
           [[rule]]\nid = \"toy-two\"\ncategory = \"asr\"\npriority = 97\nwhy = \"a toy that listens\"\nwhen = { file = [\"ear.json\"] }\n",
     good: "[[rule]]\nid = \"toy-one\"\ncategory = \"sae\"\npriority = 97\nwhy = \"a toy\"\nwhen = { file = [\"toy.json\"] }\n\n\
@@ -23,8 +23,15 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     sorted.sort_by_key(|rule| (rule.priority, rule.id.span.range.start));
     for (index, first) in sorted.iter().enumerate() {
         let others = sorted[index + 1..].iter().take_while(|other| other.priority == first.priority);
-        for other in others.filter(|other| other.category.text != first.category.text) {
-            if exclusive(context, first, other) {
+        for other in others.filter(|other| gives(other) != gives(first)) {
+            // Different categories must not meet at all; rules of one category are about different layouts, which a
+            // directory has only by chance both of, unless one rule asks for what the other asks for.
+            let meet = if other.category.text == first.category.text {
+                covers(first, other) || covers(other, first)
+            } else {
+                !exclusive(context, first, other)
+            };
+            if !meet {
                 continue;
             }
             // The one that is checked, and of two such the later one, is at fault.
@@ -34,12 +41,33 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
                 here.id.text, there.id.text, here.priority
             );
             problems.push(
-                LINT.at(&here.id.span, message)
-                    .label(format!("gives `{}`", here.category.text))
-                    .related(there.id.span.clone(), format!("gives `{}`", there.category.text))
+                LINT.at(&here.priority_at, message)
+                    .label(format!("`{}` gives {}", here.id.text, words(here)))
+                    .related(there.priority_at.clone(), format!("`{}` gives {}", there.id.text, words(there)))
                     .help("give the more certain one a higher priority"),
             );
         }
+    }
+}
+
+/// Whether every directory for which one rule holds fulfils the other as well.
+fn covers(wide: &Rule, narrow: &Rule) -> bool {
+    let (Some(wide), Some(narrow)) = (alternatives(&wide.when), alternatives(&narrow.when)) else { return false };
+    let fulfils = |narrow: &[Literal<'_>], wide: &[Literal<'_>]| {
+        wide.iter().all(|asked| narrow.iter().any(|given| implies(given, asked)))
+    };
+    narrow.iter().all(|one| wide.iter().any(|other| fulfils(one, other)))
+}
+
+/// What a directory is by a rule.
+fn gives(rule: &Rule) -> (&str, Option<&str>) {
+    (&rule.category.text, rule.architecture.as_ref().map(|name| name.text.as_str()))
+}
+
+fn words(rule: &Rule) -> String {
+    match gives(rule) {
+        (category, Some(architecture)) => format!("`{category}`, and `{architecture}` where no name says more"),
+        (category, None) => format!("`{category}`"),
     }
 }
 

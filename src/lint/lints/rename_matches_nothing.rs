@@ -16,13 +16,13 @@ pub(in crate::lint) static LINT: Lint = Lint {
 fn check(context: &Context<'_>, problems: &mut Problems) {
     for trace in &context.traces {
         let architecture = trace.architecture;
-        for (from, to) in &architecture.rename {
+        for ((from, to), at) in architecture.rename.iter().zip(&architecture.rename_at) {
             let stored = trace.params.iter().flat_map(|param| {
                 std::iter::once(param.name.as_str()).chain(param.stored.iter().flat_map(crate::plan::Stored::names))
             });
             if !stored.into_iter().any(|name| fits(to, name)) {
                 let message = format!("no tensor of `{}` is named like `{to}`", architecture.name.text);
-                let problem = LINT.at(&architecture.name.span, message);
+                let problem = LINT.at(at, message);
                 problems.push(problem.help(format!("mend what `{from}` is renamed to, or remove it")));
             }
         }

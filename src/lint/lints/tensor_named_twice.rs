@@ -8,7 +8,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
     level: Level::Error,
     what: "A parameter and a layer, or two parameters, whose tensors have the same name.",
     why: "A checkpoint can hold only one of them.",
-    bad: "",
-    good: "",
+    bad: "[modules.ToyBlock]\ninputs          = [\"x\"]\nparams.up       = \"[wide]\"\nbuffers.up      = \"[wide]\"\nlayers.first    = \"Linear(size, wide)\"\nlayers.down     = \"Linear(wide, size)\"\nforward         = 'return down(first(x) * up)'\n",
+    good: "[modules.ToyBlock]\ninputs          = [\"x\"]\nparams.up       = \"[wide]\"\nbuffers.kept    = \"[wide]\"\nlayers.first    = \"Linear(size, wide)\"\nlayers.down     = \"Linear(wide, size)\"\nforward         = 'return down(first(x) * up + kept)'\n",
     check: found_elsewhere,
 };
