@@ -38,8 +38,8 @@ fn the_report_of_every_bad_example_is_as_recorded() {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| {
-        for lint in lint::all().iter().filter(|lint| !lint.bad.is_empty()) {
-            let found = check("example.toml", lint.bad);
+        for lint in lint::all() {
+            let found = check("example.toml", &lint::example(lint.bad));
             let report: String = found
                 .problems
                 .iter()

@@ -44,7 +44,11 @@ impl Way {
 impl Tracer<'_> {
     /// Adds where each operand got its shape.
     pub(super) fn where_from(&self, problem: Problem, operands: &[Slot]) -> Problem {
-        let Some(block) = &self.block else { return problem };
+        let Some(block) =
+            self.block.as_ref().filter(|_| matches!(problem.code, "shape-mismatch" | "wrong-size"))
+        else {
+            return problem;
+        };
         let mut way = Way::new(&problem);
         let mut open: VecDeque<Slot> = operands.iter().copied().collect();
         let mut seen: BTreeSet<Slot> = BTreeSet::new();

@@ -80,7 +80,11 @@ pub(super) fn grow<T>(run: impl FnOnce() -> T) -> T {
 fn check_size(code: &Code) -> Result<(), Problem> {
     if code.text.len() > MAX_BYTES {
         let message = format!("{} bytes of code, expected at most {MAX_BYTES}", code.text.len());
-        return Err(Problem::error("code-too-large", code.span.clone(), message));
+        // Shown whole, the report would be as long.
+        let first = code.text.trim_start().lines().next().map_or(0, str::len);
+        let start = code.span.range.start + (code.text.len() - code.text.trim_start().len());
+        let end = (start + first.min(80)).min(code.span.range.end);
+        return Err(Problem::error("code-too-large", Span::new(&code.span.source, start..end), message));
     }
     for word in ["not", "else", "lambda", "await"] {
         if code.text.matches(word).count() > MAX_WORDS {
