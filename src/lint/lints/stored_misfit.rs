@@ -88,7 +88,7 @@ fn fits(stored: &Stored, shape: &[Option<usize>]) -> Result<(), String> {
             }
             parts.iter().try_for_each(|part| fits(part, &without(*axis)))
         }
-        Stored::Part { of, axis, length, total, .. } => {
+        Stored::Slice { of, axis, len: length, total, .. } => {
             axis_in(*axis)?;
             if shape[*axis].is_some_and(|size| size != *length) {
                 let found = shape[*axis].unwrap_or_default();
@@ -96,7 +96,7 @@ fn fits(stored: &Stored, shape: &[Option<usize>]) -> Result<(), String> {
             }
             fits(of, &with(*axis, Some(*total)))
         }
-        Stored::Reshape(of, stored) => {
+        Stored::Reshape { of, from: stored, .. } => {
             let known: Option<Vec<usize>> = shape.iter().copied().collect();
             match known.map(|known| known.iter().product::<usize>()) {
                 Some(elements) if elements != stored.iter().product::<usize>() => {
@@ -105,12 +105,15 @@ fn fits(stored: &Stored, shape: &[Option<usize>]) -> Result<(), String> {
                 _ => fits(of, &stored.iter().copied().map(Some).collect::<Vec<_>>()),
             }
         }
-        Stored::PermuteRope(of, heads) => match shape.first() {
-            None => Err("a number has no heads".to_owned()),
-            Some(Some(rows)) if *heads == 0 || rows % (2 * heads) != 0 => {
-                Err(format!("{rows} rows are not {heads} heads of two halves"))
+        Stored::Deinterleave { of, axis, blocks, ways } | Stored::Interleave { of, axis, blocks, ways } => {
+            axis_in(*axis)?;
+            let runs = blocks * ways;
+            match shape[*axis] {
+                Some(size) if runs == 0 || size % runs != 0 => {
+                    Err(format!("axis {axis} of size {size} does not fall into {blocks} blocks of {ways} runs"))
+                }
+                _ => fits(of, shape),
             }
-            _ => fits(of, shape),
-        },
+        }
     }
 }
