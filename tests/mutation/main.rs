@@ -21,7 +21,7 @@ use edits::Edit;
 use oracle::{Clean, Verdict};
 
 /// Mutants of each kind, unless the environment asks for more.
-const EACH: usize = 10;
+const EACH: usize = 8;
 
 /// What became of one mutant.
 struct Outcome {
