@@ -67,7 +67,7 @@ fn any_edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-fn apply(config: &mut Value, at: &prop::sample::Index, edit: &Edit) {
+fn apply(config: &mut Value, at: prop::sample::Index, edit: &Edit) {
     let fields = config.as_object_mut().expect("a config is an object");
     let keys: Vec<String> = fields.keys().cloned().collect();
     if keys.is_empty() {

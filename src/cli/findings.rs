@@ -68,7 +68,11 @@ pub(crate) fn pretty(value: &Value) -> String {
 }
 
 fn full(findings: &Findings) -> String {
-    findings.problems.iter().map(|problem| format!("{}\n", output::for_stdout(problem))).collect()
+    let mut out = String::new();
+    for problem in &findings.problems {
+        let _ = writeln!(out, "{}", output::for_stdout(problem));
+    }
+    out
 }
 
 fn concise(findings: &Findings) -> String {

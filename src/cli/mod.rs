@@ -121,7 +121,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Plan(command) => command.run(&cli.global),
         Command::Run(command) => command.run(&cli.global),
         Command::Scan(command) => command.run(&cli.global),
-        Command::Schema(command) => command.run(),
+        Command::Schema(schema::Schema {}) => Ok(schema::Schema::run()),
     };
     match result {
         Ok(code) => code,
