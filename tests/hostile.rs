@@ -141,7 +141,7 @@ proptest! {
         fs::copy(from.join("config.json"), folder.path().join("config.json")).expect("copied");
         let mut file = fs::read(from.join("model.safetensors")).expect("it is recorded");
         if let Some((key, value)) = change {
-            file = with_entry(&file, &entry, key, value).expect("the recorded file is a good one");
+            file = with_entry(&file, entry, key, value).expect("the recorded file is a good one");
         }
         let header = file.len().min(3000);
         for (at, byte) in bytes {
@@ -159,7 +159,7 @@ proptest! {
 /// The file with one value of one tensor's entry replaced.
 fn with_entry(
     file: &[u8],
-    entry: &prop::sample::Index,
+    entry: prop::sample::Index,
     key: &str,
     value: Value,
 ) -> Result<Vec<u8>, Box<dyn Error>> {
