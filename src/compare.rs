@@ -291,7 +291,7 @@ fn ops(plan: &Plan) -> Meanings {
         if !text.is_empty() {
             text.push_str("; ");
         }
-        text.push_str(&format!("{}({}) {}", instr.op, attributes.join(", "), types.join(", ")));
+        text.extend([instr.op, "(", &attributes.join(", "), ") ", &types.join(", ")]);
     }
     ops
 }

@@ -111,7 +111,7 @@ proptest! {
         let text = fs::read(recorded(model).join("config.json")).expect("it is recorded");
         let mut config: Value = serde_json::from_slice(&text).expect("it is JSON");
         for (at, edit) in &edits {
-            apply(&mut config, at, edit);
+            apply(&mut config, *at, edit);
         }
         fs::write(folder.path().join("config.json"), config.to_string()).expect("written");
         fs::copy(recorded(model).join("model.safetensors"), folder.path().join("model.safetensors")).expect("copied");
