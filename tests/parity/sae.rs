@@ -128,7 +128,7 @@ pub(crate) fn thresholds_may_be_stored_as_logarithms() -> Outcome {
         "sae_lens/jumprelu",
         |tensors| {
             let threshold = tensors.iter_mut().find(|(name, _)| name == "threshold").expect("it has one");
-            threshold.0 = "log_threshold".to_owned();
+            "log_threshold".clone_into(&mut threshold.0);
             threshold.1.iter_mut().for_each(|number| *number = number.ln());
         },
         &[],
