@@ -117,7 +117,9 @@ impl Tracer<'_> {
             instance.set(&name.text, Value::NONE);
             return Ok(());
         }
-        let shape = self.shape(&value, parsed, &scope)?;
+        let shape = self
+            .shape(&value, parsed, &scope)
+            .map_err(|problem| Self::where_computed(problem, instance, &parsed.expr))?;
         let full = instance.child(&name.text);
         if let Some(other) = self.named.get(&full).map(|id| &self.params[id.0]) {
             let problem = scope.error(
@@ -130,13 +132,16 @@ impl Tracer<'_> {
         let id = ParamId(self.params.len());
         self.named.insert(full.clone(), id);
         let stored = self.stored(instance, name, &full, &shape)?;
+        let span = scope.span(&parsed.expr.range);
+        let of_kind = instance.module.is_kind() && !instance.path.is_empty();
         self.params.push(Param {
+            layer: if of_kind { instance.span.clone() } else { span.clone() },
             name: full,
             shape,
             buffer,
             tied_to: None,
             stored,
-            span: scope.span(&parsed.expr.range),
+            span,
         });
         self.owners.push(Rc::clone(instance));
         instance.set(&name.text, Value::Param(id));

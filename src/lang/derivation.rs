@@ -92,6 +92,13 @@ impl Tracer<'_> {
         Problem { related: way.places, ..problem }
     }
 
+    /// Adds where the numbers of a shape come from.
+    pub(super) fn where_computed(problem: Problem, layer: &Rc<Instance>, expr: &Expr) -> Problem {
+        let mut way = Way::new(&problem);
+        follow(layer, expr, MAX_STEPS, &mut way);
+        Problem { related: way.places, ..problem }
+    }
+
     /// Adds why a layer is absent that something is wanted of.
     pub(super) fn where_absent(&mut self, problem: Problem, layer: &Expr, scope: &Scope<'_>) -> Problem {
         let (owner, name) = match &layer.kind {

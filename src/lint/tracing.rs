@@ -3,7 +3,7 @@
 //! What tracing reports is a finding; what it gives (tensors, programs) is there for the lints. Problems that tracing
 //! cannot place are placed at the config table or the architecture.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub struct Traced {
     pub config: Value,
     /// Its tensors.
     pub params: Vec<Param>,
+    /// The places in `params` of those that some way in reads.
+    pub read: BTreeSet<usize>,
     /// Its ways in: those that could be traced.
     pub methods: Vec<TracedMethod>,
     /// Whether nothing was wrong.
@@ -209,15 +211,19 @@ fn trace(
     let names: Vec<String> = program.methods().into_iter().map(str::to_owned).collect();
     let mut methods = Vec::new();
     let mut whole = true;
+    let mut read = BTreeSet::new();
     for name in names {
         let inputs: Vec<(String, bool)> =
             program.inputs(&name).into_iter().map(|(input, optional)| (input.to_owned(), optional)).collect();
         // With none and with all of the optional inputs: the two ends of what a caller may do.
-        if inputs.iter().any(|(_, optional)| *optional)
-            && let Err(problem) = program.trace(&name, &|_| true)
-        {
-            whole = false;
-            problems.push(problem);
+        if inputs.iter().any(|(_, optional)| *optional) {
+            match program.trace(&name, &|_| true) {
+                Ok(plan) => read.extend(plan.read_params().map(|id| id.0)),
+                Err(problem) => {
+                    whole = false;
+                    problems.push(problem);
+                }
+            }
         }
         match program.trace(&name, &|_| false) {
             Ok(plan) => methods.push(TracedMethod { name, inputs, plan }),
@@ -227,11 +233,12 @@ fn trace(
             }
         }
     }
+    read.extend(methods.iter().flat_map(|method: &TracedMethod| method.plan.read_params()).map(|id| id.0));
     let params = program.params().to_vec();
     // A part of what is broken is broken in the same place: reported once.
     if whole && let Err(problem) = trace_modes(registry, architecture, &config) {
         whole = false;
         problems.push(problem);
     }
-    Some(Traced { config, params, methods, whole })
+    Some(Traced { config, params, read, methods, whole })
 }

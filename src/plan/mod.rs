@@ -7,6 +7,7 @@ mod passes;
 mod print;
 mod stored;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::diag::Span;
@@ -34,6 +35,8 @@ pub struct Param {
     pub stored: Vec<Stored>,
     /// Where its shape is written.
     pub span: Span,
+    /// Where the layer that it is of is made, for a kind of layer; else where its shape is written.
+    pub layer: Span,
 }
 
 /// An input of a program.
@@ -115,6 +118,15 @@ impl Plan {
     #[must_use]
     pub fn output(&self, name: &str) -> Option<&TensorType> {
         self.outputs.iter().find(|(found, _, _)| found == name).map(|(_, _, ty)| ty)
+    }
+
+    /// The parameters that some output depends on.
+    pub fn read_params(&self) -> impl Iterator<Item = ParamId> {
+        let given: BTreeSet<Slot> = self.outputs.iter().map(|(_, slot, _)| *slot).collect();
+        let needed = self.instrs.iter().zip(self.needed(&given)).filter(|(_, needed)| *needed);
+        let read = needed.flat_map(|(instr, _)| instr.inputs.iter().flatten().copied());
+        let slots: BTreeSet<Slot> = read.chain(given.iter().copied()).collect();
+        self.params.iter().filter(move |(_, slot, _)| slots.contains(slot)).map(|(id, ..)| *id)
     }
 
     /// The index of a symbol, by name.

@@ -16,9 +16,9 @@ use crate::edits::Tables;
 pub(crate) enum Verdict {
     /// Every definition has the same tensors and the same programs.
     Same,
-    /// Names, shapes and types are the same everywhere, only the numbers that come out differ, or what an output is
-    /// called that no task promises, or how a tensor of that name is laid out: nothing but weights and recorded
-    /// outputs could tell.
+    /// A sound definition of another model, which nothing in the registry contradicts: every definition traces, has
+    /// tensors of the same names, reads the same of them, takes and promises the same, and can be called with inputs
+    /// of any size as before. Only a checkpoint's header, its weights or recorded outputs could tell.
     Untold,
     /// Something else.
     Differs,
@@ -92,12 +92,12 @@ fn trace(registry: &Registry, architecture: &Architecture) -> Option<Traced> {
             .collect::<Vec<_>>(),
     );
     for param in program.params() {
-        let _ = writeln!(skeleton, "{} {:?} {} {:?}", param.name, param.shape, param.buffer, param.tied_to);
+        let _ = writeln!(skeleton, "{} {} {:?}", param.name, param.buffer, param.tied_to);
         let _ = writeln!(skeleton, "  {:?}", param.stored.iter().map(Stored::names).collect::<Vec<_>>());
     }
     let mut full = skeleton.clone();
     for param in program.params() {
-        let _ = writeln!(full, "{:?}", param.stored.iter().map(normal).collect::<Vec<_>>());
+        let _ = writeln!(full, "{:?} {:?}", param.shape, param.stored.iter().map(normal).collect::<Vec<_>>());
     }
     let promised = |method: &str, output: &str| {
         let task = registry.tasks.get(&architecture.task.text);
@@ -110,35 +110,37 @@ fn trace(registry: &Registry, architecture: &Architecture) -> Option<Traced> {
         for present in [false, true] {
             let plan = program.trace(&method, &|_| present).ok()?;
             let _ = write!(full, "{plan}");
-            types(&plan, &promised, &mut skeleton);
+            interface(&plan, &promised, &mut skeleton);
         }
     }
     Some(Traced { full, skeleton })
 }
 
-/// What goes in and out of a plan and of each of its instructions, whatever is computed.
-fn types(plan: &Plan, promised: &dyn Fn(&str, &str) -> bool, out: &mut String) {
-    let mut of = vec![String::new(); plan.slots];
-    let inputs = plan.inputs.iter().map(|input| (input.slot, &input.ty));
-    let params = plan.params.iter().map(|(_, slot, ty)| (*slot, ty));
-    let results = plan.instrs.iter().flat_map(|instr| instr.outputs.iter().map(|(slot, ty)| (*slot, ty)));
-    for (slot, ty) in inputs.chain(params).chain(results) {
-        of[slot.0] = ty.to_string();
-    }
+/// What a plan takes, reads and promises, and how many of its conditions hardly any call fulfils.
+fn interface(plan: &Plan, promised: &dyn Fn(&str, &str) -> bool, out: &mut String) {
     let _ = writeln!(out, "{}", plan.method);
     for input in &plan.inputs {
         let _ = writeln!(out, "in {} {} {:?}", input.name, input.ty, input.default);
     }
-    for instr in &plan.instrs {
-        let read: Vec<&str> = instr.inputs.iter().map(|slot| slot.map_or("-", |slot| &of[slot.0])).collect();
-        let written: Vec<&str> = instr.outputs.iter().map(|(slot, _)| of[slot.0].as_str()).collect();
-        let _ = writeln!(out, "{} {read:?} {written:?}", instr.path);
+    let _ = writeln!(out, "reads {:?}", plan.read_params().collect::<Vec<_>>());
+    for (name, ..) in plan.outputs.iter().filter(|(name, ..)| promised(&plan.method, name)) {
+        let _ = writeln!(out, "out {name}");
     }
-    for (name, _, ty) in &plan.outputs {
-        // What nobody is promised may have any name.
-        let name = if promised(&plan.method, name) { name } else { "_" };
-        let _ = writeln!(out, "out {name} {ty}");
-    }
+    let call = |size: &dyn Fn(i64) -> i64| -> Vec<i64> {
+        plan.symbols
+            .iter()
+            .zip(0..)
+            .map(|(symbol, index)| if &*symbol.name == "batch" { 3 } else { size(index) })
+            .collect()
+    };
+    let calls = [call(&|index| 6720 * (index + 1)), call(&|index| 2688 * (index + 3)), call(&|_| 13440)];
+    let rare = plan.constraints.iter().filter(|constraint| {
+        !calls.iter().any(|sizes| match (constraint.left.eval(sizes), constraint.right.eval(sizes)) {
+            (Ok(left), Ok(right)) => left == right,
+            _ => false,
+        })
+    });
+    let _ = writeln!(out, "rare {}", rare.count());
 }
 
 /// A stored form in which the order of two swapped axes does not matter.

@@ -74,6 +74,7 @@ lints! {
     unknown_name,
     unknown_task,
     unreachable_code,
+    unread_tensor,
     untyped_input,
     unused_allow,
     unused_assignment,

@@ -1,0 +1,72 @@
+//! Tensors that no way into a model reads.
+
+use std::collections::BTreeMap;
+
+use crate::diag::{Level, Problems, Span};
+use crate::lint::code::Role;
+use crate::lint::{Context, Lint};
+use crate::plan::Param;
+
+pub(in crate::lint) static LINT: Lint = Lint {
+    name: "unread-tensor",
+    level: Level::Warning,
+    what: "A tensor that a checkpoint must hold, and that no way into any model reads, although its name is mentioned.",
+    why: "What the layer computes is dropped on the way, or an argument is forgotten.",
+    bad: "[modules.ToyBlock]\ninputs      = [\"x\"]\nlayers.up   = \"Linear(size, wide)\"\nlayers.norm = \"RMSNorm(size)\"\nlayers.down = \"Linear(wide, size)\"\nforward     = '''\ny = norm(x)\nreturn down(up(x)) if y is not None else y\n'''\n",
+    good: "[modules.ToyBlock]\ninputs      = [\"x\"]\nlayers.up   = \"Linear(size, wide)\"\nlayers.norm = \"RMSNorm(size)\"\nlayers.down = \"Linear(wide, size)\"\nforward     = '''\ny = norm(x)\nreturn down(up(y))\n'''\n",
+    check,
+};
+
+/// A place in the files.
+type Place = (String, usize);
+
+/// What is known of the tensors that one place gives.
+struct Seen<'a> {
+    read: bool,
+    first: &'a Param,
+}
+
+fn check(context: &Context<'_>, problems: &mut Problems) {
+    // One place gives a tensor to many layers, of which a config may leave some unread.
+    let mut shapes: BTreeMap<Place, Seen<'_>> = BTreeMap::new();
+    let mut layers: BTreeMap<Place, Seen<'_>> = BTreeMap::new();
+    for trace in context.traces.iter().filter(|trace| trace.whole) {
+        for (index, param) in trace.params.iter().enumerate().filter(|(_, param)| param.tied_to.is_none()) {
+            let read = trace.read.contains(&index);
+            for (seen, span) in [(&mut shapes, &param.span), (&mut layers, &param.layer)] {
+                let entry = seen.entry(place(span)).or_insert(Seen { read, first: param });
+                entry.read |= read;
+            }
+        }
+    }
+    for Seen { first, .. } in shapes.values().filter(|seen| !seen.read && context.is_checked(&seen.first.span)) {
+        let message = format!("no way in reads a tensor such as `{}`", first.name);
+        let mut problem = LINT.at(&first.span, message).help("read it in the body, or remove it");
+        let holds = |span: &Span| span.source == first.span.source && span.range.contains(&first.span.range.start);
+        let module = context.views.values().find(|view| {
+            let mut own = view.pieces.iter().filter(|piece| matches!(piece.role, Role::Param | Role::Buffer));
+            own.any(|piece| holds(&piece.code.span))
+        });
+        for method in module.into_iter().flat_map(|view| &view.methods) {
+            problem = problem.related(first_line(&method.body.code.span), "this body does not read it");
+        }
+        problems.push(problem);
+    }
+    let reported = |param: &Param| {
+        context.is_checked(&param.span) && shapes.get(&place(&param.span)).is_some_and(|seen| !seen.read)
+    };
+    for Seen { first, .. } in layers.values().filter(|seen| !seen.read && !reported(seen.first)) {
+        let message = format!("no way in reads the tensors of this layer, such as `{}`", first.name);
+        let problem = LINT.at(&first.layer, message);
+        problems.push(problem.help("use what the layer gives, or remove it"));
+    }
+}
+
+fn place(span: &Span) -> Place {
+    (span.source.name.clone(), span.range.start)
+}
+
+fn first_line(span: &Span) -> Span {
+    let length = span.text().lines().next().map_or(0, str::len);
+    Span::new(&span.source, span.range.start..span.range.start + length)
+}
