@@ -456,9 +456,8 @@ impl Sites<'_> {
                 self.misspell_range("misspell a key", start..start + key.len());
             }
             let trimmed = line.trim_end();
-            if line.starts_with('[') && trimmed.ends_with(']') {
-                self.put("break the syntax of a file", start + trimmed.len() - 1..start + trimmed.len(), "");
-            } else if trimmed.ends_with('"') && line.contains(" = \"") {
+            let header = line.starts_with('[') && trimmed.ends_with(']');
+            if header || trimmed.ends_with('"') && line.contains(" = \"") {
                 self.put("break the syntax of a file", start + trimmed.len() - 1..start + trimmed.len(), "");
             }
             let value = line.find("= \"").map(|at| start + at + 2);
@@ -520,7 +519,7 @@ impl Sites<'_> {
 fn each_in(statement: &Stmt, visit: &mut dyn FnMut(&Expr)) {
     match &statement.kind {
         StmtKind::Assign(_, value) | StmtKind::Augment(_, _, value) | StmtKind::Expr(value) => {
-            value.each(visit)
+            value.each(visit);
         }
         StmtKind::Return(value) => value.iter().for_each(|value| value.each(visit)),
         StmtKind::For(_, iter, body) => {
