@@ -12,8 +12,9 @@ use regex::Regex;
 use serde_json::Value;
 
 /// A layer names only those before it.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 19] = [
     "diag",
+    "format",
     "facts",
     "registry",
     "matcher",
@@ -21,6 +22,9 @@ const LAYERS: [&str; 15] = [
     "ops",
     "plan",
     "lang",
+    "graph",
+    "compare",
+    "expect",
     "weights",
     "tokenizer",
     "hub",

@@ -17,10 +17,10 @@ use crate::registry::{Architecture, Registry};
 
 const EXAMPLES: &str = "\
 Examples:
-  omni diff LlamaForCausalLM Qwen3ForCausalLM             two definitions, each on its sample config
-  omni diff LlamaForCausalLM MistralForCausalLM --config config.json
-  omni diff LlamaForCausalLM LlamaForCausalLM@../other/registry
-  omni diff registry ../other/registry                    two registries, or two files";
+  omni diff NAME OTHER                          two definitions, each on its sample config
+  omni diff NAME OTHER --config config.json     both on one config
+  omni diff NAME NAME@../other/registry         a definition here and its namesake there
+  omni diff registry ../other/registry          two registries, or two files";
 
 /// Compare two definitions, or two registries, by what they mean; order, spaces and comments do not count.
 ///

@@ -17,8 +17,8 @@ use crate::registry::{Architecture, Registry, named};
 
 const EXAMPLES: &str = "\
 Examples:
-  omni graph LlamaForCausalLM               the definition, on its small sample config
-  omni graph LlamaForCausalLM --defaults    the same in full size, as its config class has it
+  omni graph NAME                           the definition, on its small sample config
+  omni graph NAME --defaults                the same in full size, as its config class has it
   omni graph path/to/model                  a model on the disk, by its config.json
   omni graph path/to/model --html tree.html a page to look at and to search, which needs no network";
 
