@@ -1,7 +1,9 @@
 //! Breaks the shipped registry on purpose, in many ways, and sees whether the linter says so at the right line.
 //!
 //! Every mutant is one small edit of one file. It counts if it changes what the registry means and weights are not
-//! needed to tell: [`oracle`] decides that by tracing, never by what the linter says. The seed is fixed;
+//! needed to tell: [`oracle`] decides that by tracing, never by what the linter says. That rule was widened once, when
+//! mutants that only change a size consistently, such as that of a convolution, were the ones missed: a checkpoint
+//! alone could tell those. Under the narrower rule 315 of 325 were found. The seed is fixed;
 //! `OMNI_MUTANTS` is the number of mutants of each kind, `OMNI_MUTATION_SHOW` shows those that got away.
 
 mod edits;
