@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use omni::diag::Source;
 use omni::lint;
@@ -29,20 +29,6 @@ fn errors(file: &Value) -> Result<Option<String>, Box<dyn Error>> {
     Ok(schemas.validate(file, index).err().map(|error| error.to_string()))
 }
 
-/// Every `.toml` file below a folder.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            found.push(path);
-        }
-    }
-    Ok(found)
-}
-
 #[test]
 fn the_written_schema_is_what_the_types_say() -> Outcome {
     let written: Value = serde_json::from_str(&fs::read_to_string(root().join("schema/registry.json"))?)?;
@@ -55,13 +41,13 @@ fn the_written_schema_is_what_the_types_say() -> Outcome {
 
 #[test]
 fn every_shipped_file_is_valid_and_names_the_schema() -> Outcome {
-    for file in files(&root().join("registry"))? {
-        let text = fs::read_to_string(&file)?;
+    for source in Registry::sources(&root().join("registry"))? {
+        let (file, text) = (Path::new(&source.name), &source.text);
         let first = text.lines().next().unwrap_or_default();
         let named = first.strip_prefix("#:schema ").ok_or_else(|| format!("{file:?} names no schema"))?;
         let named = file.parent().ok_or("a file lies in a folder")?.join(named);
         assert_eq!(named.canonicalize()?, root().join("schema/registry.json").canonicalize()?, "{file:?}");
-        errors(&as_json(&text)?)?.map_or(Ok(()), |wrong| Err(format!("{}: {wrong}", file.display())))?;
+        errors(&as_json(text)?)?.map_or(Ok(()), |wrong| Err(format!("{}: {wrong}", file.display())))?;
     }
     Ok(())
 }

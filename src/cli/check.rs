@@ -172,10 +172,7 @@ impl Check {
         if paths.is_empty() && typed.is_none() {
             return Ok(Input { base: Vec::new(), files: Registry::shipped()?.sources.clone() });
         }
-        let mut files = Vec::new();
-        for path in &paths {
-            files.extend(Registry::sources(path)?);
-        }
+        let mut files = super::sources(&paths)?;
         files.extend(typed);
         let base = base(&files)?;
         Ok(Input { base, files })

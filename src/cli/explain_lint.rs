@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::findings::word;
 use super::{Outcome, output};
-use crate::diag::{Level, did_you_mean};
+use crate::diag::did_you_mean;
 use crate::lint::{self, Lint};
 
 /// Print what a lint finds, why it matters, and an example of each kind; without a name, list all lints.
@@ -33,14 +34,6 @@ impl ExplainLint {
         };
         output::print(&page(found));
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-fn word(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        Level::Note => "note",
     }
 }
 

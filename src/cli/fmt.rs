@@ -10,7 +10,6 @@ use clap::Args;
 use super::{Outcome, output};
 use crate::diag::Source;
 use crate::format::format;
-use crate::registry::Registry;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -97,10 +96,6 @@ impl Fmt {
         if paths.iter().any(|path| path == Path::new("-")) {
             return Err("`-` stands for standard input: name it alone, or files alone".into());
         }
-        let mut files = Vec::new();
-        for path in paths {
-            files.extend(Registry::sources(path)?);
-        }
-        Ok(files)
+        Ok(super::sources(paths)?)
     }
 }

@@ -32,9 +32,11 @@ mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::diag::Source;
 use crate::registry::{self, LoadError, Registry};
 
 /// Says what a model directory is, builds it from data, and runs it.
@@ -130,6 +132,12 @@ fn dispatch(cli: Cli) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The registry files at the paths that a command was given, in that order.
+pub(crate) fn sources(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, LoadError> {
+    let read: Result<Vec<_>, _> = paths.iter().map(|path| Registry::sources(path)).collect();
+    Ok(read?.concat())
 }
 
 /// The result of a command.

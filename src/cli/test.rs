@@ -71,11 +71,7 @@ impl Test {
             [] => return Ok(Registry::shipped()?.sources.clone()),
             paths => paths,
         };
-        let mut files = Vec::new();
-        for path in paths {
-            files.extend(Registry::sources(path)?);
-        }
-        Ok(files)
+        Ok(super::sources(paths)?)
     }
 }
 

@@ -21,7 +21,7 @@ pub const INFINITY: f64 = f64::MAX;
 const FLOAT_KEY: &str = "__float__";
 
 /// Whether this is the beginning of a Git LFS pointer.
-pub(super) fn is_lfs_pointer(bytes: &[u8]) -> bool {
+pub(crate) fn is_lfs_pointer(bytes: &[u8]) -> bool {
     bytes.starts_with(b"version https://git-lfs.github.com/spec/")
 }
 

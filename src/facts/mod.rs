@@ -25,6 +25,7 @@ use serde_json::Value;
 pub use document::{CONFIG_LIMIT, Document, lookup, lookup_all};
 pub use error::FactsError;
 pub use json::INFINITY;
+pub(crate) use json::is_lfs_pointer;
 pub use listing::{Entry, Kind, MAX_DEPTH, MAX_ENTRIES};
 pub use locate::{Hub, RepositoryPath};
 pub use quantization::Quantization;

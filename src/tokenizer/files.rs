@@ -11,13 +11,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::error::{TokenizerError, described};
+use crate::facts::is_lfs_pointer;
 
 /// No tokenizer on the hub is a tenth as large.
 const LIMIT: u64 = 512 << 20;
 /// Templates and configurations are a few kilobytes.
 const SMALL_LIMIT: u64 = 16 << 20;
-
-const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// A model directory, seen by its tokenizer.
 #[derive(Debug, Clone)]
@@ -84,7 +83,7 @@ impl Folder {
         std::fs::File::open(&path)
             .and_then(|file| file.take(limit).read_to_end(&mut content))
             .map_err(unreadable)?;
-        if content.starts_with(LFS_POINTER) {
+        if is_lfs_pointer(&content) {
             let reason = "a Git LFS pointer stands in its place; fetch the file itself, for example with `git lfs pull`";
             return Err(TokenizerError::format(name, reason));
         }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::error::WeightsError;
+use crate::facts::is_lfs_pointer;
 
 /// How the bytes of a checkpoint reach memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,9 +128,6 @@ fn map(file: &File) -> std::io::Result<bytes::Bytes> {
     Ok(bytes::Bytes::from_owner(mapping))
 }
 
-/// How a Git LFS pointer begins.
-const LFS_MARK: &[u8] = b"version https://git-lfs.github.com/spec/";
-
 /// A pointer is smaller than this (the specification's own limit).
 const LFS_MAX: u64 = 1024;
 
@@ -149,7 +147,7 @@ pub(crate) fn open_file(path: &Path) -> Result<(File, u64), WeightsError> {
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(WeightsError::io(path))?;
         file.rewind().map_err(WeightsError::io(path))?;
-        if text.starts_with(LFS_MARK) {
+        if is_lfs_pointer(&text) {
             return Err(WeightsError::LfsPointer { file: path.to_owned(), size: lfs_size(&text) });
         }
     }
