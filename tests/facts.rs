@@ -299,6 +299,28 @@ fn a_weight_file_that_is_a_pointer_or_torn_is_an_error_not_a_panic() {
     }
 }
 
+/// The reader that loads is the one that looks: what is wrong with a header is an error before anything is loaded.
+#[test]
+fn a_header_that_lies_is_told_by_what_only_looks() {
+    let whole = tensor_file(&[("a", "F16", &[2, 3]), ("b", "BF16", &[4])]);
+    let text = String::from_utf8_lossy(&whole).into_owned();
+    for (bytes, message) in [
+        (whole[..whole.len() - 3].to_vec(), "it is cut short: it has"),
+        ([&whole[..], &[0; 5]].concat(), "5 bytes behind the last tensor belong to none"),
+        (text.replace("\"b\"", "\"a\"").into_bytes(), "its header names `a` twice"),
+        (text.replace("[12,20]", "[10,18]").into_bytes(), "the bytes of `b` begin inside those of `a`"),
+        (text.replace("[12,20]", "[14,22]").into_bytes(), "2 bytes before `b` belong to no tensor"),
+        (text.replace("[2,3]", "[2,4]").into_bytes(), "`a` is F16 [2, 4], 16 bytes, but its offsets span 12"),
+        (text.replace("BF16", "XF16").into_bytes(), "tensor `b`: unknown variant `XF16`"),
+    ] {
+        let dir = directory(&[("config.json", "{}")]);
+        fs::write(dir.path().join("model.safetensors"), bytes).expect("written");
+        let error = read(dir.path()).expect("facts").tensors().expect_err("a lie").to_string();
+        assert!(error.starts_with("`model.safetensors`: ") && error.contains(message), "{error}");
+        assert!(error.ends_with(": download it again"), "{error}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_as_a_config_give_facts_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

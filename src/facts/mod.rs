@@ -9,6 +9,8 @@
 
 mod document;
 mod error;
+mod fault;
+mod header;
 mod json;
 mod listing;
 mod locate;
@@ -24,6 +26,9 @@ use serde_json::Value;
 
 pub use document::{CONFIG_LIMIT, Document, lookup, lookup_all};
 pub use error::FactsError;
+pub(crate) use fault::HeaderError;
+pub use fault::HeaderFault;
+pub(crate) use header::{Header, MAX_HEADER, byte_len, elements};
 pub use json::INFINITY;
 pub(crate) use json::is_lfs_pointer;
 pub use listing::{Entry, Kind, MAX_DEPTH, MAX_ENTRIES};

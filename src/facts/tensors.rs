@@ -1,23 +1,22 @@
 //! The names and shapes of a checkpoint's tensors, for rules that ask.
 //!
 //! Reads safetensors headers (as the index lists them, else the model's own file, else every one) and the names in
-//! an npz; never a tensor's bytes. What `weights` later loads is checked there; this is a look, not a validation.
+//! an npz; never a tensor's bytes. A header is checked here as where it is loaded, by the one reader of both.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::FactsError;
 use super::document::{contained, read_limited};
+use super::fault::HeaderError;
+use super::header::{Header, HeaderTensor, MAX_HEADER};
 use super::json::is_lfs_pointer;
 use super::listing::{Entry, Kind};
 
-/// The format's own limit on a header, in bytes.
-const HEADER_LIMIT: u64 = 100_000_000;
 /// The most that is looked at of an npz's directory, in bytes.
 const DIRECTORY_LIMIT: u64 = 1 << 20;
 
@@ -79,7 +78,7 @@ fn has_ending(name: &str, ending: &str) -> bool {
 
 /// The files that a shard index names.
 fn indexed(root: &Path, index: &str) -> Result<Vec<String>, FactsError> {
-    let bytes = read_limited(&contained(root, index)?, index, HEADER_LIMIT)?;
+    let bytes = read_limited(&contained(root, index)?, index, MAX_HEADER)?;
     let wrong = |message: String| FactsError::Header { file: index.to_owned(), message };
     if is_lfs_pointer(&bytes) {
         return Err(FactsError::LfsPointer { file: index.to_owned() });
@@ -98,37 +97,27 @@ fn indexed(root: &Path, index: &str) -> Result<Vec<String>, FactsError> {
 }
 
 fn safetensors_header(path: &Path, name: &str) -> Result<Vec<TensorFact>, FactsError> {
-    let wrong = |message: String| FactsError::Header { file: name.to_owned(), message };
     let mut file = File::open(path).map_err(FactsError::io(path))?;
     let size = file.metadata().map_err(FactsError::io(path))?.len();
-    let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(|_| wrong(format!("{size} bytes are no safetensors file")))?;
-    let length = u64::from_le_bytes(length);
-    if length > HEADER_LIMIT || length > size.saturating_sub(8) {
-        let mut start = [0; 64];
-        let read = file.rewind().and_then(|()| file.read(&mut start)).unwrap_or(0);
-        if is_lfs_pointer(&start[..read]) {
-            return Err(FactsError::LfsPointer { file: name.to_owned() });
+    match Header::read(&mut file, size) {
+        Ok(header) => Ok(header.tensors.into_iter().map(TensorFact::from).collect()),
+        Err(HeaderError::Io(error)) => Err(FactsError::io(path)(error)),
+        Err(error) => {
+            let mut start = [0; 64];
+            let read = file.rewind().and_then(|()| file.read(&mut start)).unwrap_or(0);
+            let file = name.to_owned();
+            if is_lfs_pointer(&start[..read]) {
+                return Err(FactsError::LfsPointer { file });
+            }
+            Err(FactsError::Header { file, message: error.to_string() })
         }
-        return Err(wrong(format!(
-            "no safetensors header: its length reads as {length} bytes, the file has {size}"
-        )));
     }
-    let mut header = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.take(length).read_to_end(&mut header).map_err(FactsError::io(path))?;
-    let mut reader = serde_json::Deserializer::from_slice(&header);
-    let value = Value::deserialize(&mut reader).map_err(|error| wrong(error.to_string()))?;
-    let entries = value.as_object().ok_or_else(|| wrong("the header is no object".to_owned()))?;
-    let tensors = entries.iter().filter(|(name, _)| *name != "__metadata__");
-    Ok(tensors.map(|(name, entry)| tensor(name, entry)).collect())
 }
 
-fn tensor(name: &str, entry: &Value) -> TensorFact {
-    let shape = entry.get("shape").and_then(Value::as_array);
-    TensorFact {
-        name: name.to_owned(),
-        dtype: entry.get("dtype").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        shape: shape.and_then(|sizes| sizes.iter().map(Value::as_u64).collect()),
+impl From<HeaderTensor> for TensorFact {
+    fn from(tensor: HeaderTensor) -> Self {
+        let shape = tensor.shape.into_iter().map(|extent| extent as u64).collect();
+        Self { name: tensor.name, dtype: tensor.dtype.to_string(), shape: Some(shape) }
     }
 }
 

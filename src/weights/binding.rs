@@ -110,9 +110,7 @@ impl Binding {
                 continue;
             };
             let (left, right) = (copy.resolve(checkpoint)?, original.resolve(checkpoint)?);
-            let equal = left.dtype == right.dtype
-                && *stream::whole(&left, checkpoint)? == *stream::whole(&right, checkpoint)?;
-            if equal {
+            if stream::equal(&left, &right, checkpoint)? {
                 let copy = Some(copy.clone());
                 self.params[tied].source = Source::Tied { to, copy };
             } else {

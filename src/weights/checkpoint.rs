@@ -231,15 +231,26 @@ impl Checkpoint {
         self.get(name).is_some_and(|entry| entry.range().is_some())
     }
 
-    /// Whether this tensor's bytes are mapped, so that reading them takes no memory.
-    pub(crate) fn is_mapped(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|entry| self.files[entry.file].borrow(entry).is_some())
-    }
-
-    /// A part of a tensor's bytes.
+    /// A part of a tensor's bytes: mapped where that is how they lie in the file.
     pub(crate) fn part(&self, name: &str, part: Range<usize>) -> Result<Data, WeightsError> {
         let entry = self.entry(name)?;
         self.files[entry.file].part(entry, part)
+    }
+
+    /// A part of a tensor's bytes in memory of their own; nothing of it stays mapped.
+    pub(crate) fn read(&self, name: &str, part: Range<usize>) -> Result<Vec<u8>, WeightsError> {
+        if !self.reads_in_parts(name) {
+            return Ok(self.part(name, part)?.into_vec());
+        }
+        let mut bytes = vec![0; part.len()];
+        self.read_into(name, part.start, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `buffer` with the bytes of a tensor that [reads in parts](Self::reads_in_parts), from its byte `at` on.
+    pub(crate) fn read_into(&self, name: &str, at: usize, buffer: &mut [u8]) -> Result<(), WeightsError> {
+        let entry = self.entry(name)?;
+        self.files[entry.file].read(entry, at, buffer)
     }
 }
 

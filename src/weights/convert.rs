@@ -27,11 +27,15 @@ impl Seen {
     }
 }
 
+/// Elements that one job converts: large enough to be worth a job, small enough to stay in a core's cache.
+const BLOCK: usize = 64 * CHUNK;
+
 /// Converts all of `source` into a buffer of its own.
 pub(crate) fn to_vec(source: &[u8], from: StoredDtype, to: StoredDtype) -> Result<Vec<u8>, WeightsError> {
-    let (Some(width), Some(wide)) = (from.size(), to.size()) else {
-        return Err(WeightsError::conversion(from, format!("it does not convert to {to}")));
-    };
+    if from == to {
+        return Ok(source.to_vec());
+    }
+    let (width, wide) = widths(from, to)?;
     let mut out = vec![0; source.len() / width * wide];
     into(source, from, &mut out, to)?;
     Ok(out)
@@ -44,33 +48,52 @@ pub(crate) fn into(
     target: &mut [u8],
     to: StoredDtype,
 ) -> Result<Seen, WeightsError> {
-    if from == to {
-        target.copy_from_slice(source);
-        return Ok(Seen::default());
-    }
-    let (Some(width), Some(wide)) = (from.size(), to.size()) else {
-        return Err(WeightsError::conversion(from, format!("it does not convert to {to}")));
-    };
-    if !from.is_float() || !to.is_float() {
-        return Err(WeightsError::conversion(from, format!("it does not convert to {to}")));
-    }
-    let seen = target
-        .par_chunks_mut(CHUNK * wide)
-        .zip(source.par_chunks(CHUNK * width))
-        .with_min_len(64)
-        .map(|(target, source)| {
-            if (from, to) == (StoredDtype::F32, StoredDtype::F64) {
-                return widen(source, target);
-            }
-            let mut singles = [0.0_f32; CHUNK];
-            let singles = &mut singles[..source.len() / width];
-            decode(from, source, singles);
-            let nan = singles.iter().any(|value| value.is_nan());
-            encode(to, singles, target);
-            Seen { nan, overflow: overflowed(from, to, source, singles, target) }
-        })
-        .reduce(Seen::default, Seen::or);
-    Ok(seen)
+    let (width, wide) = widths(from, to)?;
+    let jobs = target.par_chunks_mut(BLOCK * wide).zip(source.par_chunks(BLOCK * width));
+    Ok(jobs.map(|(target, source)| block(source, from, target, to)).reduce(Seen::default, Seen::or))
+}
+
+/// Fills `target` with elements that `read` gives as they are stored, from a byte on, to fill a buffer.
+///
+/// Beyond the target, each thread holds the bytes of [`BLOCK`] elements.
+pub(crate) fn read_into(
+    read: impl Fn(usize, &mut [u8]) -> Result<(), WeightsError> + Sync,
+    from: StoredDtype,
+    target: &mut [u8],
+    to: StoredDtype,
+) -> Result<Seen, WeightsError> {
+    let (width, wide) = widths(from, to)?;
+    let jobs = target.par_chunks_mut(BLOCK * wide).enumerate();
+    jobs.map_init(Vec::new, |stored, (index, target)| {
+        stored.resize(target.len() / wide * width, 0);
+        read(index * BLOCK * width, stored)?;
+        Ok(block(stored, from, target, to))
+    })
+    .try_reduce(Seen::default, |left, right| Ok(left.or(right)))
+}
+
+/// The bytes of an element before and after; an error unless both are floats.
+fn widths(from: StoredDtype, to: StoredDtype) -> Result<(usize, usize), WeightsError> {
+    let floats = from.is_float() && to.is_float();
+    let widths = from.size().zip(to.size()).filter(|_| floats);
+    widths.ok_or_else(|| WeightsError::conversion(from, format!("it does not convert to {to}")))
+}
+
+/// Converts the elements of one job.
+fn block(source: &[u8], from: StoredDtype, target: &mut [u8], to: StoredDtype) -> Seen {
+    let (width, wide) = (from.bits() / 8, to.bits() / 8);
+    let chunks = target.chunks_mut(CHUNK * wide).zip(source.chunks(CHUNK * width));
+    chunks.fold(Seen::default(), |seen, (target, source)| {
+        if (from, to) == (StoredDtype::F32, StoredDtype::F64) {
+            return seen.or(widen(source, target));
+        }
+        let mut singles = [0.0_f32; CHUNK];
+        let singles = &mut singles[..source.len() / width];
+        decode(from, source, singles);
+        let nan = singles.iter().any(|value| value.is_nan());
+        encode(to, singles, target);
+        seen.or(Seen { nan, overflow: overflowed(from, to, source, singles, target) })
+    })
 }
 
 /// Whether any element is not a number.
@@ -78,7 +101,7 @@ pub(crate) fn has_nan(source: &[u8], dtype: StoredDtype) -> bool {
     let Some(width) = dtype.size().filter(|_| dtype.is_float()) else {
         return false;
     };
-    source.par_chunks(CHUNK * width).with_min_len(64).any(|source| {
+    source.par_chunks(CHUNK * width).with_min_len(BLOCK / CHUNK).any(|source| {
         let mut singles = [0.0_f32; CHUNK];
         let singles = &mut singles[..source.len() / width];
         decode(dtype, source, singles);

@@ -11,6 +11,8 @@ use std::fmt;
 use burn::tensor::{BoolStore, DType};
 use safetensors::Dtype;
 
+use crate::facts;
+
 /// The type of one element as a checkpoint stores it, always little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -242,13 +244,7 @@ impl fmt::Display for StoredDtype {
 
 /// The bytes of a tensor, or `None` where they overflow or do not fill whole bytes.
 pub(crate) fn byte_len(dtype: StoredDtype, shape: &[usize]) -> Option<usize> {
-    let bits = elements(shape)?.checked_mul(dtype.bits())?;
-    bits.is_multiple_of(8).then_some(bits / 8)
-}
-
-/// The elements of a tensor, or `None` where they overflow.
-pub(crate) fn elements(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1_usize, |all, &extent| all.checked_mul(extent))
+    facts::byte_len(dtype.bits(), shape)
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::dtype::StoredDtype;
-use super::fault::{HeaderFault, IndexProblem};
+use super::fault::IndexProblem;
 use super::report::BindReport;
+use crate::facts::{HeaderError, HeaderFault};
 
 /// Why weights could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +137,16 @@ pub enum WeightsError {
 impl WeightsError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn header(path: &Path) -> impl FnOnce(HeaderError) -> Self + '_ {
+        move |error| match error {
+            HeaderError::Io(source) => Self::io(path)(source),
+            HeaderError::Fault(fault) => Self::Header { file: path.to_owned(), fault },
+            HeaderError::Truncated { expected, found } => {
+                Self::Truncated { file: path.to_owned(), expected, found }
+            }
+        }
     }
 
     pub(crate) fn conversion(what: impl fmt::Display, reason: impl fmt::Display) -> Self {

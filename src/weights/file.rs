@@ -13,10 +13,9 @@ use pytorch_reader::PytorchReader;
 
 use super::dtype::{StoredDtype, byte_len};
 use super::error::WeightsError;
-use super::fault::HeaderFault;
-use super::header;
 use super::npz::{ArrayPlace, Npz, PackedArray};
 use super::source::{Access, Data, Source, open_file};
+use crate::facts::{Header, HeaderFault};
 
 /// One tensor of a checkpoint.
 #[derive(Debug)]
@@ -73,6 +72,27 @@ impl WeightFile {
         match &self.contents {
             Contents::Safetensors(source) | Contents::Npz(source, _) => source.borrow(entry.range()?),
             Contents::Torch(_) => None,
+        }
+    }
+
+    /// Fills `buffer` with the bytes of a tensor that has a range, from its byte `at` on; not through the mapping.
+    pub(crate) fn read(&self, entry: &Entry, at: usize, buffer: &mut [u8]) -> Result<(), WeightsError> {
+        match (&entry.place, &self.contents) {
+            (Place::Range(range), Contents::Safetensors(source) | Contents::Npz(source, _)) => {
+                source.read(range.start + at as u64, buffer)
+            }
+            _ => unreachable!("only a tensor with a range is read in parts"),
+        }
+    }
+
+    /// The longest read so far.
+    #[cfg(test)]
+    pub(crate) fn longest_read(&self) -> usize {
+        match &self.contents {
+            Contents::Safetensors(source) | Contents::Npz(source, _) => {
+                source.longest.load(std::sync::atomic::Ordering::Relaxed)
+            }
+            Contents::Torch(_) => 0,
         }
     }
 
@@ -143,16 +163,16 @@ fn open_safetensors(
     bytes: u64,
     access: Access,
 ) -> Result<Opened, WeightsError> {
-    let header = header::read(path, &mut file, bytes)?;
+    let header = Header::read(&mut file, bytes).map_err(WeightsError::header(path))?;
+    let fault = |fault| WeightsError::Header { file: path.to_owned(), fault };
     let mut tensors = Vec::with_capacity(header.tensors.len());
     for tensor in header.tensors {
-        let len = usize::try_from(tensor.range.end - tensor.range.start).map_err(|_| {
-            let fault = HeaderFault::Trailing { bytes };
-            WeightsError::Header { file: path.to_owned(), fault }
-        })?;
+        let dtype = StoredDtype::of_safetensors(tensor.dtype)
+            .ok_or_else(|| fault(HeaderFault::Dtype(tensor.name.clone())))?;
+        let bytes = byte_len(dtype, &tensor.shape)
+            .ok_or_else(|| WeightsError::conversion(&tensor.name, "its size overflows"))?;
         let place = Place::Range(tensor.range);
-        let entry = Entry { dtype: tensor.dtype, shape: tensor.shape, bytes: len, file: 0, place };
-        tensors.push((tensor.name, entry));
+        tensors.push((tensor.name, Entry { dtype, shape: tensor.shape, bytes, file: 0, place }));
     }
     let contents = Contents::Safetensors(Source::open(path, file, access)?);
     Ok((WeightFile { name, bytes, metadata: header.metadata, contents }, tensors))
@@ -201,7 +221,6 @@ fn open_npz(
     bytes: u64,
     access: Access,
 ) -> Result<Opened, WeightsError> {
-    let again = file.try_clone().map_err(WeightsError::io(path))?;
     let (npz, arrays) = Npz::open(path, file, bytes)?;
     let mut tensors = Vec::with_capacity(arrays.len());
     for array in arrays {
@@ -215,10 +234,7 @@ fn open_npz(
         tensors.push((array.name, entry));
     }
     // A cloned handle shares its position, so that reading needs one of its own.
-    let source = match access {
-        Access::Map => Source::open(path, again, access)?,
-        Access::Read => Source::open(path, open_file(path)?.0, access)?,
-    };
+    let source = Source::open(path, open_file(path)?.0, access)?;
     let contents = Contents::Npz(source, npz);
     Ok((WeightFile { name, bytes, metadata: BTreeMap::new(), contents }, tensors))
 }

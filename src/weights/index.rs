@@ -12,8 +12,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::error::WeightsError;
 use super::fault::IndexProblem;
-use super::header::MAX_HEADER;
 use super::source::open_file;
+use crate::facts::MAX_HEADER;
 
 /// A parsed index.
 #[derive(Debug, Default)]

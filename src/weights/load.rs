@@ -2,8 +2,9 @@
 //!
 //! In: a [`Binding`], its checkpoint, and the dtype that is wanted. Out: one [`TensorData`] after
 //! another, in the order of the files. Where a mapped tensor needs no conversion, it is not copied.
-//! Otherwise the memory beyond the tensor itself is bounded by [`stream::PIECE`] and, for a tensor
-//! that must be reordered and is not mapped, its stored bytes.
+//! Otherwise it is read, never by way of the mapping, and the memory beyond the tensor itself is a few
+//! [`stream::PIECE`]s. Two kinds take their stored bytes besides: what a pickle or a packed array
+//! holds, and tensors in an order that [`pick`](super::pick) cannot read from the file.
 //!
 //! Absent on purpose: devices. The caller moves each tensor to its own.
 
@@ -177,11 +178,18 @@ fn converted(
         return Err(WeightsError::conversion(node.dtype, format!("it does not convert to {dtype}")));
     };
     let mut target = vec![0_u8; node.elements() * wide];
+    if let Some((name, bytes)) = stream::plain(node)
+        && checkpoint.reads_in_parts(name)
+    {
+        let read = |at: usize, buffer: &mut [u8]| checkpoint.read_into(name, bytes.start + at, buffer);
+        let seen = convert::read_into(read, node.dtype, &mut target, dtype)?;
+        return Ok((Bytes::from_bytes_vec(target), seen));
+    }
     let mut at = 0;
     let mut seen = Seen::default();
     stream::stream(node, checkpoint, &mut |piece| {
         let end = at + piece.len() / width * wide;
-        seen = seen.or(convert::into(&piece, node.dtype, &mut target[at..end], dtype)?);
+        seen = seen.or(convert::into(piece, node.dtype, &mut target[at..end], dtype)?);
         at = end;
         Ok(())
     })?;

@@ -198,8 +198,8 @@ impl Node {
     }
 
     fn reshaped(self, by: &Stored, shape: Vec<usize>) -> Result<Self, WeightsError> {
-        let elements = super::dtype::elements(&shape);
-        if elements != super::dtype::elements(&self.shape) {
+        let elements = crate::facts::elements(&shape);
+        if elements != crate::facts::elements(&self.shape) {
             let reason = format!("{:?} and {shape:?} differ in size", self.shape);
             return Err(WeightsError::conversion(by, reason));
         }

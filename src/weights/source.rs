@@ -1,15 +1,16 @@
 //! The bytes of one file: mapped, or read when asked for.
 //!
-//! In: a path and the way of access. Out: ranges of bytes, without a copy where the file is mapped.
+//! In: a path and the way of access. Out: ranges of bytes, without a copy where the file is mapped; or read into a
+//! buffer of the caller's, which never goes through the mapping, since each page that is touched there stays in
+//! memory, beside what was made of it.
 //!
 //! Also refuses, before anything is parsed, what is not a weight file at all: an empty file, or a
 //! Git LFS pointer.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use super::error::WeightsError;
 use crate::facts::is_lfs_pointer;
@@ -18,7 +19,8 @@ use crate::facts::is_lfs_pointer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Access {
     /// Map the files: nothing is read before it is used, and tensors that need no conversion are
-    /// not copied. The files must not be cut short while the model lives.
+    /// not copied. The files must not be cut short while the model lives. Tensors that are converted are
+    /// read, so that they leave nothing behind in memory.
     #[default]
     Map,
     /// Read each tensor into memory of its own. Faster on network disks, and safe if files change.
@@ -44,6 +46,14 @@ impl Deref for Data {
 }
 
 impl Data {
+    /// Memory of their own; a copy only where they are mapped.
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        match self {
+            Self::Mapped(bytes) => bytes.to_vec(),
+            Self::Owned(bytes) => bytes,
+        }
+    }
+
     /// A part of these bytes; a copy only where they are owned and the part is not the whole.
     pub(crate) fn part(self, range: Range<usize>) -> Self {
         match self {
@@ -58,56 +68,97 @@ impl Data {
 #[derive(Debug)]
 pub(crate) struct Source {
     path: PathBuf,
-    handle: Handle,
-}
-
-#[derive(Debug)]
-enum Handle {
-    Mapped(bytes::Bytes),
-    Read(Mutex<File>),
+    file: Shared,
+    mapping: Option<bytes::Bytes>,
+    /// The longest read that a test has seen.
+    #[cfg(test)]
+    pub(crate) longest: std::sync::atomic::AtomicUsize,
 }
 
 impl Source {
     pub(crate) fn open(path: &Path, file: File, access: Access) -> Result<Self, WeightsError> {
-        let handle = match access {
-            Access::Map => Handle::Mapped(map(&file).map_err(WeightsError::io(path))?),
-            Access::Read => Handle::Read(Mutex::new(file)),
+        let mapping = match access {
+            Access::Map => Some(map(&file).map_err(WeightsError::io(path))?),
+            Access::Read => None,
         };
-        Ok(Self { path: path.to_owned(), handle })
+        Ok(Self {
+            path: path.to_owned(),
+            file: Shared::new(file),
+            mapping,
+            #[cfg(test)]
+            longest: 0.into(),
+        })
     }
 
     /// The bytes of `range` in a mapped file.
     pub(crate) fn borrow(&self, range: Range<u64>) -> Option<&[u8]> {
-        let Handle::Mapped(bytes) = &self.handle else {
-            return None;
-        };
-        bytes.get(to_usize(range.start)?..to_usize(range.end)?)
+        self.mapping.as_ref()?.get(to_usize(range.start)?..to_usize(range.end)?)
     }
 
     /// The bytes of `range`, which was checked against the file when the file was opened.
     pub(crate) fn range(&self, range: Range<u64>) -> Result<Data, WeightsError> {
-        let bounds = to_usize(range.start).zip(to_usize(range.end));
-        match (&self.handle, bounds) {
-            (Handle::Mapped(bytes), Some((start, end))) if end <= bytes.len() => {
-                Ok(Data::Mapped(bytes.slice(start..end)))
-            }
-            (Handle::Read(file), Some((start, end))) => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                let mut bytes = vec![0; end - start];
-                file.seek(SeekFrom::Start(range.start))
-                    .and_then(|_| file.read_exact(&mut bytes))
-                    .map_err(WeightsError::io(&self.path))?;
-                Ok(Data::Owned(bytes))
-            }
-            _ => Err(WeightsError::Truncated {
-                file: self.path.clone(),
-                expected: range.end,
-                found: match &self.handle {
-                    Handle::Mapped(bytes) => bytes.len() as u64,
-                    Handle::Read(_) => usize::MAX as u64,
-                },
-            }),
+        let cut = || self.cut_short(range.end);
+        let (start, end) = to_usize(range.start).zip(to_usize(range.end)).ok_or_else(cut)?;
+        let Some(mapping) = &self.mapping else {
+            let mut bytes = vec![0; end - start];
+            self.read(range.start, &mut bytes)?;
+            return Ok(Data::Owned(bytes));
+        };
+        // Touching a page behind the end of a file that was cut short meanwhile would end the program.
+        if end > mapping.len() || self.file.len().is_some_and(|len| len < range.end) {
+            return Err(cut());
         }
+        Ok(Data::Mapped(mapping.slice(start..end)))
+    }
+
+    /// Fills `buffer` with the bytes from `at` on, past the mapping; any number of threads may do so at once.
+    pub(crate) fn read(&self, at: u64, buffer: &mut [u8]) -> Result<(), WeightsError> {
+        #[cfg(test)]
+        self.longest.fetch_max(buffer.len(), std::sync::atomic::Ordering::Relaxed);
+        self.file.read_exact_at(buffer, at).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => self.cut_short(at.saturating_add(buffer.len() as u64)),
+            _ => WeightsError::io(&self.path)(error),
+        })
+    }
+
+    fn cut_short(&self, expected: u64) -> WeightsError {
+        let found = self.file.len().unwrap_or(0);
+        WeightsError::Truncated { file: self.path.clone(), expected, found }
+    }
+}
+
+/// A file that several threads read at once, each where it likes.
+#[derive(Debug)]
+struct Shared {
+    file: File,
+    /// Whose turn it is, where a read moves the position that all share.
+    #[cfg(not(unix))]
+    turn: std::sync::Mutex<()>,
+}
+
+impl Shared {
+    fn new(file: File) -> Self {
+        Self {
+            file,
+            #[cfg(not(unix))]
+            turn: std::sync::Mutex::default(),
+        }
+    }
+
+    fn len(&self) -> Option<u64> {
+        self.file.metadata().ok().map(|meta| meta.len())
+    }
+
+    #[cfg(unix)]
+    fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, at)
+    }
+
+    #[cfg(not(unix))]
+    fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> std::io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (&self.file).seek(std::io::SeekFrom::Start(at))?;
+        (&self.file).read_exact(buffer)
     }
 }
 
@@ -179,6 +230,25 @@ mod tests {
             let source = Source::open(&path, file, access).expect("opens");
             assert_eq!(&*source.range(1..4).expect("in the file"), &[2, 3, 4]);
             assert!(source.range(3..9).is_err(), "{access:?} gave bytes behind the end");
+            let mut two = [0; 2];
+            source.read(3, &mut two).expect("in the file");
+            assert_eq!(two, [4, 5]);
+        }
+    }
+
+    #[test]
+    fn a_file_cut_short_after_it_was_opened_is_named() {
+        for access in [Access::Map, Access::Read] {
+            let (_dir, path) = written(&[7; 9000]);
+            let source = Source::open(&path, open_file(&path).expect("opens").0, access).expect("opens");
+            File::options().write(true).open(&path).and_then(|file| file.set_len(100)).expect("cut");
+            for error in [source.range(0..9000).err(), source.read(50, &mut [0; 100]).err()] {
+                let Some(WeightsError::Truncated { file, found: 100, .. }) = error else {
+                    panic!("{access:?}: {error:?}");
+                };
+                assert_eq!(file, path);
+            }
+            assert_eq!(source.range(0..100).expect("still there").len(), 100);
         }
     }
 

@@ -1,23 +1,28 @@
 //! Reads what a [`Stored`] expression yields, piece by piece.
 //!
-//! In: a resolved expression and the checkpoint. Out: its bytes in row order, as pieces of a bounded
-//! size; a mapped tensor that needs no reordering comes as one piece, without a copy.
+//! In: a resolved expression and the checkpoint. Out: its bytes in row order, as pieces of a bounded size that
+//! are read, not mapped: a page that was touched in a mapping stays in memory. Only [`whole`] gives a mapped
+//! tensor that needs no reordering as it is, without a copy.
 
 use std::ops::Range;
 
 use super::checkpoint::Checkpoint;
 use super::dtype::StoredDtype;
 use super::error::WeightsError;
+use super::pick::Pick;
 use super::resolve::{Node, Op};
 use super::source::Data;
 use super::strided;
 use super::view::View;
 use crate::plan::Stored;
 
-/// The largest piece that is made of memory of its own, in bytes. Two of them are alive at most.
-pub(crate) const PIECE: usize = 16 << 20;
+/// The largest piece in bytes. What is read for one, and what it is joined from, take as much again each.
+pub(crate) const PIECE: usize = 8 << 20;
 
-type Sink<'a> = &'a mut dyn FnMut(Data) -> Result<(), WeightsError>;
+/// What of a tensor is read at once where its order stays as it is, in bytes: little enough for a core's cache.
+const READ: usize = 1 << 20;
+
+type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), WeightsError>;
 
 impl Stored {
     /// Reads the whole of what the expression yields: its bytes in row order, with dtype and shape.
@@ -27,8 +32,8 @@ impl Stored {
     /// If the expression does not fit the checkpoint, or a file cannot be read.
     pub fn read(&self, checkpoint: &Checkpoint) -> Result<HostTensor, WeightsError> {
         let node = self.resolve(checkpoint)?;
-        let bytes = whole(&node, checkpoint)?;
-        Ok(HostTensor { dtype: node.dtype, shape: node.shape, bytes: bytes.to_vec() })
+        let bytes = owned(&node, checkpoint)?;
+        Ok(HostTensor { dtype: node.dtype, shape: node.shape, bytes })
     }
 }
 
@@ -43,24 +48,47 @@ pub struct HostTensor {
     pub bytes: Vec<u8>,
 }
 
-/// All bytes of a node at once.
+/// All bytes of a node at once; mapped, if that is how they lie in the file.
 pub(crate) fn whole(node: &Node, checkpoint: &Checkpoint) -> Result<Data, WeightsError> {
-    if let Some((name, range)) = plain(node) {
-        return checkpoint.part(name, range);
+    match plain(node) {
+        Some((name, range)) => checkpoint.part(name, range),
+        None => Ok(Data::Owned(collect(node, checkpoint, 0..node.elements())?)),
     }
-    let mut all: Vec<u8> = Vec::new();
-    let total = node.bytes();
-    let mut single = None;
-    stream(node, checkpoint, &mut |piece| {
-        if piece.len() == total {
-            single = Some(piece);
-        } else {
-            all.reserve_exact(total - all.len());
-            all.extend_from_slice(&piece);
-        }
+}
+
+/// All bytes of a node at once, in memory of their own.
+fn owned(node: &Node, checkpoint: &Checkpoint) -> Result<Vec<u8>, WeightsError> {
+    match plain(node) {
+        Some((name, range)) => checkpoint.read(name, range),
+        None => collect(node, checkpoint, 0..node.elements()),
+    }
+}
+
+fn collect(node: &Node, checkpoint: &Checkpoint, range: Range<usize>) -> Result<Vec<u8>, WeightsError> {
+    let mut all = Vec::with_capacity(range.len() * node.dtype.bits() / 8);
+    emit(node, checkpoint, range, &mut |piece| {
+        all.extend_from_slice(piece);
         Ok(())
     })?;
-    Ok(single.unwrap_or(Data::Owned(all)))
+    Ok(all)
+}
+
+/// Whether two nodes yield the same bytes of the same type, read a piece at a time.
+pub(crate) fn equal(left: &Node, right: &Node, checkpoint: &Checkpoint) -> Result<bool, WeightsError> {
+    if left.dtype != right.dtype || left.elements() != right.elements() {
+        return Ok(false);
+    }
+    if !in_parts(left, checkpoint) || !in_parts(right, checkpoint) {
+        return Ok(owned(left, checkpoint)? == owned(right, checkpoint)?);
+    }
+    let piece = READ * 8 / left.dtype.bits();
+    for at in (0..left.elements()).step_by(piece) {
+        let range = at..left.elements().min(at + piece);
+        if collect(left, checkpoint, range.clone())? != collect(right, checkpoint, range)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The bytes of a node in order.
@@ -115,14 +143,14 @@ fn leaf(
 ) -> Result<(), WeightsError> {
     let bytes = |at: usize| at * node.dtype.bits() / 8;
     let (start, end) = (bytes(range.start), bytes(range.end));
-    if checkpoint.is_mapped(name) || !checkpoint.reads_in_parts(name) {
-        return sink(checkpoint.part(name, start..end)?);
+    if !checkpoint.reads_in_parts(name) {
+        return sink(&checkpoint.part(name, 0..node.bytes())?[start..end]);
     }
-    let mut at = start;
-    while at < end {
-        let next = (at + PIECE).min(end);
-        sink(checkpoint.part(name, at..next)?)?;
-        at = next;
+    let mut buffer = vec![0; READ.min(end - start)];
+    for at in (start..end).step_by(READ) {
+        let piece = &mut buffer[..READ.min(end - at)];
+        checkpoint.read_into(name, at, piece)?;
+        sink(piece)?;
     }
     Ok(())
 }
@@ -135,22 +163,68 @@ fn viewed(
     range: Range<usize>,
     sink: Sink<'_>,
 ) -> Result<(), WeightsError> {
-    let size = element_size(node)?;
     if let Some(offset) = view.contiguous() {
         return emit(of, checkpoint, range.start + offset..range.end + offset, sink);
     }
-    let source = whole(of, checkpoint)?;
-    // Pieces of whole rows where a row is small enough, since these are gathered fastest.
+    let size = element_size(node)?;
     let room = (PIECE / size).max(1);
+    let gathered: &dyn Fn(Range<usize>) -> Result<Vec<u8>, WeightsError> = if let Some((name, bytes, pick)) =
+        picked(of, view, size, checkpoint)
+    {
+        let read =
+            move |at: usize, buffer: &mut [u8]| checkpoint.read_into(name, bytes.start + at * size, buffer);
+        &move |range| pick.read(range, &read)
+    } else {
+        let source = owned(of, checkpoint)?;
+        &move |range| Ok(strided::gather(&source, size, view, range))
+    };
+    // Pieces of whole rows where a row is small enough, since these are gathered fastest.
     let row = view.row().max(1);
     let piece = if row <= room { room / row * row } else { room };
     let mut at = range.start;
     while at < range.end {
         let next = (at + piece - at % piece).min(range.end);
-        sink(Data::Owned(strided::gather(&source, size, view, at..next)))?;
+        sink(&gathered(at..next)?)?;
         at = next;
     }
     Ok(())
+}
+
+/// The stored tensor that a view is of, its bytes there, and how to read the view from the file; `None` where the
+/// whole tensor is read: a small one, and one that cannot be.
+fn picked<'a>(
+    of: &'a Node,
+    view: &'a View,
+    size: usize,
+    checkpoint: &Checkpoint,
+) -> Option<(&'a str, Range<usize>, Pick<'a>)> {
+    let (name, bytes) = plain(of).filter(|(name, _)| checkpoint.reads_in_parts(name))?;
+    let pick = Pick::of(view, size, PIECE / size).filter(|_| bytes.len() > PIECE)?;
+    Some((name, bytes, pick))
+}
+
+/// Whether a part of a node is read at little more than its own cost.
+fn in_parts(node: &Node, checkpoint: &Checkpoint) -> bool {
+    let of_view = |of: &Node, view: &View| match (view.contiguous(), node.dtype.size()) {
+        (Some(_), _) => in_parts(of, checkpoint),
+        (None, Some(size)) => picked(of, view, size, checkpoint).is_some(),
+        (None, None) => false,
+    };
+    match &node.op {
+        Op::Leaf(name) => checkpoint.reads_in_parts(name),
+        Op::Reshape(of) => in_parts(of, checkpoint),
+        Op::Permute(of, view) => of_view(of, view),
+        Op::Slice(of, slice) => of_view(of, &slice.view),
+        Op::Concat(parts, _) => parts.iter().all(|part| in_parts(part, checkpoint)),
+    }
+}
+
+/// One of the parts of a concatenation.
+enum Joined<'a> {
+    /// Read as it is needed.
+    Streamed(&'a Node),
+    /// Read before, since a part of it costs as much as the whole.
+    Held(Vec<u8>),
 }
 
 fn concat(
@@ -175,34 +249,60 @@ fn concat(
         return Ok(());
     }
     let size = element_size(node)?;
-    let sources: Vec<(Data, usize)> = parts
-        .iter()
-        .map(|part| Ok((whole(part, checkpoint)?, part.shape[axis..].iter().product())))
-        .collect::<Result<_, WeightsError>>()?;
-    let row: usize = sources.iter().map(|source| source.1).sum();
-    let mut piece = Vec::new();
+    let mut joined = Vec::with_capacity(parts.len());
+    for part in parts {
+        let width: usize = part.shape[axis..].iter().product();
+        let source = if in_parts(part, checkpoint) {
+            Joined::Streamed(part)
+        } else {
+            Joined::Held(owned(part, checkpoint)?)
+        };
+        joined.push((source, width));
+    }
+    let take = |source: &Joined<'_>, range: Range<usize>, sink: Sink<'_>| match source {
+        Joined::Streamed(part) => emit(part, checkpoint, range, sink),
+        Joined::Held(bytes) => sink(&bytes[range.start * size..range.end * size]),
+    };
+    let row: usize = joined.iter().map(|(_, width)| width).sum();
     let mut at = range.start;
     while at < range.end {
-        let (index, mut within) = (at / row, at % row);
-        let mut stop = row.min(within + (range.end - at));
-        let begin = within;
-        let mut before = 0;
-        for (source, width) in &sources {
-            if within < before + width && within < stop {
-                let (from, to) = (within - before, (stop - before).min(*width));
-                let base = index * width;
-                piece.extend_from_slice(&source[(base + from) * size..(base + to) * size]);
-                within = before + to;
-                if piece.len() >= PIECE {
-                    stop = within;
+        let (index, within) = (at / row, at % row);
+        let rows = ((range.end - at) / row).min(PIECE / size / row);
+        if within > 0 || rows == 0 {
+            // The rest of a row, or one too long to be put together: its parts in turn.
+            let stop = row.min(within + (range.end - at));
+            let mut before = 0;
+            for (source, width) in &joined {
+                let (from, to) = (within.max(before), stop.min(before + width));
+                if from < to {
+                    let base = index * width;
+                    take(source, base + from - before..base + to - before, sink)?;
                 }
+                before += width;
             }
+            at += stop - within;
+            continue;
+        }
+        let mut piece = vec![0; rows * row * size];
+        let mut before = 0;
+        for (source, width) in &joined {
+            // Elements of this part that are in the piece.
+            let mut done = 0;
+            take(source, index * width..(index + rows) * width, &mut |bytes| {
+                let mut bytes = bytes;
+                while !bytes.is_empty() {
+                    let (to, column) = (done / width, done % width);
+                    let (run, rest) = bytes.split_at(bytes.len().min((width - column) * size));
+                    piece[(to * row + before + column) * size..][..run.len()].copy_from_slice(run);
+                    done += run.len() / size;
+                    bytes = rest;
+                }
+                Ok(())
+            })?;
             before += width;
         }
-        at += within - begin;
-        if piece.len() >= PIECE || at >= range.end {
-            sink(Data::Owned(std::mem::take(&mut piece)))?;
-        }
+        sink(&piece)?;
+        at += rows * row;
     }
     Ok(())
 }

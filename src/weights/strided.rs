@@ -14,7 +14,7 @@ pub(crate) fn gather(source: &[u8], size: usize, view: &View, range: Range<usize
     }
     let first = range.start;
     let mut out = vec![0; range.len() * size];
-    if let Some(plane) = Plane::of(view, &range) {
+    if let Some(plane) = Plane::of(view).filter(|plane| plane.holds_whole(&range)) {
         plane.visit(&range, |at, from| {
             copy(&mut out, at - first, source, from, size);
         });
@@ -62,44 +62,50 @@ fn copy(target: &mut [u8], to: usize, source: &[u8], from: usize, size: usize) {
     }
 }
 
-/// Transposed matrices: whole ones, or whole rows of a single one, of which the outer axis is the one
-/// that runs on. Walked in tiles, since by rows every element would come from another cache line.
-struct Plane {
+/// Transposed matrices. Walked in tiles, since by rows every element would come from another cache line.
+pub(crate) struct Plane {
     offset: usize,
     outer: Vec<(usize, usize)>,
-    rows: usize,
-    columns: usize,
-    stride: usize,
+    /// Rows of each matrix in the view, neighbours in the buffer.
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// From one column to the next in the buffer.
+    pub(crate) stride: usize,
 }
 
 impl Plane {
     const TILE: usize = 32;
 
-    fn of(view: &View, range: &Range<usize>) -> Option<Self> {
+    pub(crate) fn of(view: &View) -> Option<Self> {
         let axes = view.compact();
         let (outer, &[(rows, 1), (columns, stride)]) = axes.split_last_chunk()? else {
             return None;
         };
-        let unit = if outer.is_empty() { columns } else { rows * columns };
-        let whole = unit > 0 && range.start.is_multiple_of(unit) && range.end.is_multiple_of(unit);
-        let offset = view.offset;
-        whole.then(|| Self { offset, outer: outer.to_vec(), rows, columns, stride })
+        Some(Self { offset: view.offset, outer: outer.to_vec(), rows, columns, stride })
+    }
+
+    /// Where in the buffer the matrix begins that holds this position of the view.
+    pub(crate) fn begin(&self, position: usize) -> usize {
+        let index = coordinates(position / (self.rows * self.columns), &self.outer);
+        self.offset + index.iter().zip(&self.outer).map(|(at, axis)| at * axis.1).sum::<usize>()
+    }
+
+    /// Whether a range is whole matrices, or whole rows of a single one.
+    fn holds_whole(&self, range: &Range<usize>) -> bool {
+        let unit = if self.outer.is_empty() { self.columns } else { self.rows * self.columns };
+        unit > 0 && range.start.is_multiple_of(unit) && range.end.is_multiple_of(unit)
     }
 
     fn visit(&self, range: &Range<usize>, mut visit: impl FnMut(usize, usize)) {
         let plane = self.rows * self.columns;
         let mut position = range.start;
         while position < range.end {
-            let index = coordinates(position / plane, &self.outer);
-            let base: usize = index.iter().zip(&self.outer).map(|(at, axis)| at * axis.1).sum();
+            let begin = self.begin(position);
             let plane_start = position - position % plane;
             let end = range.end.min(plane_start + plane);
             let rows = (position - plane_start) / self.columns..(end - plane_start) / self.columns;
             self.tiles(rows, |row, column| {
-                visit(
-                    plane_start + row * self.columns + column,
-                    self.offset + base + row + column * self.stride,
-                );
+                visit(plane_start + row * self.columns + column, begin + row + column * self.stride);
             });
             position = end;
         }

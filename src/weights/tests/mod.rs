@@ -2,6 +2,7 @@
 
 mod bind;
 mod load;
+mod memory;
 mod open;
 mod save;
 mod unstore;

@@ -6,20 +6,18 @@
 //! The `safetensors` crate gives the words (`TensorInfo`, `Dtype`); the checks are made here, because
 //! its own errors name no tensor and it lets a name occur twice.
 //!
-//! Absent on purpose: the tensors' bytes.
+//! Absent on purpose: the tensors' bytes, and which dtypes can be loaded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
 use std::ops::Range;
-use std::path::Path;
 
+use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
-use super::dtype::{StoredDtype, byte_len};
-use super::error::WeightsError;
-use super::fault::HeaderFault;
+use super::fault::{HeaderError, HeaderFault};
 
 /// The format's own limit on a header, in bytes.
 pub(crate) const MAX_HEADER: u64 = 100_000_000;
@@ -39,35 +37,35 @@ pub(crate) struct Header {
 #[derive(Debug)]
 pub(crate) struct HeaderTensor {
     pub(crate) name: String,
-    pub(crate) dtype: StoredDtype,
+    pub(crate) dtype: Dtype,
     pub(crate) shape: Vec<usize>,
     /// In bytes, from the beginning of the file.
     pub(crate) range: Range<u64>,
 }
 
-/// Reads the header at the beginning of `reader`, whose file has `file_len` bytes.
-pub(crate) fn read(path: &Path, reader: &mut impl Read, file_len: u64) -> Result<Header, WeightsError> {
-    let fault = |fault| WeightsError::Header { file: path.to_owned(), fault };
-    if file_len < LENGTH_BYTES {
-        return Err(fault(HeaderFault::TooShort { found: file_len }));
-    }
-    let mut length = [0_u8; 8];
-    reader.read_exact(&mut length).map_err(WeightsError::io(path))?;
-    let claimed = u64::from_le_bytes(length);
-    if claimed > MAX_HEADER || claimed > file_len - LENGTH_BYTES {
-        return Err(fault(HeaderFault::Length { claimed, found: file_len }));
-    }
-    let capacity = usize::try_from(claimed).unwrap_or(usize::MAX);
-    let mut json = vec![0_u8; capacity];
-    reader.read_exact(&mut json).map_err(WeightsError::io(path))?;
-    let raw: RawHeader =
-        serde_json::from_slice(&json).map_err(|error| fault(HeaderFault::Json(error.to_string())))?;
-    let data_start = LENGTH_BYTES + claimed;
-    let (header, end) = check(raw, data_start).map_err(fault)?;
-    match file_len {
-        found if found < end => Err(WeightsError::Truncated { file: path.to_owned(), expected: end, found }),
-        found if found > end => Err(fault(HeaderFault::Trailing { bytes: found - end })),
-        _ => Ok(header),
+impl Header {
+    /// Reads the header at the beginning of `reader`, whose file has `file_len` bytes.
+    pub(crate) fn read(reader: &mut impl Read, file_len: u64) -> Result<Self, HeaderError> {
+        if file_len < LENGTH_BYTES {
+            return Err(HeaderFault::TooShort { found: file_len }.into());
+        }
+        let mut length = [0_u8; 8];
+        reader.read_exact(&mut length)?;
+        let claimed = u64::from_le_bytes(length);
+        if claimed > MAX_HEADER || claimed > file_len - LENGTH_BYTES {
+            return Err(HeaderFault::Length { claimed, found: file_len }.into());
+        }
+        let capacity = usize::try_from(claimed).unwrap_or(usize::MAX);
+        let mut json = vec![0_u8; capacity];
+        reader.read_exact(&mut json)?;
+        let raw: RawHeader =
+            serde_json::from_slice(&json).map_err(|error| HeaderFault::Json(error.to_string()))?;
+        let (header, end) = check(raw, LENGTH_BYTES + claimed)?;
+        match file_len {
+            found if found < end => Err(HeaderError::Truncated { expected: end, found }),
+            found if found > end => Err(HeaderFault::Trailing { bytes: found - end }.into()),
+            _ => Ok(header),
+        }
     }
 }
 
@@ -85,16 +83,15 @@ fn check(raw: RawHeader, data_start: u64) -> Result<(Header, u64), HeaderFault> 
     let mut tensors: Vec<HeaderTensor> = Vec::with_capacity(sorted.len());
     let mut cursor = data_start;
     for (name, info) in sorted {
-        let dtype =
-            StoredDtype::of_safetensors(info.dtype).ok_or_else(|| HeaderFault::Dtype(name.clone()))?;
         let (start, end) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
-        let expected = byte_len(dtype, &info.shape).map(|bytes| bytes as u64);
+        let expected = byte_len(info.dtype.bitsize(), &info.shape).map(|bytes| bytes as u64);
         let found = i128::from(end) - i128::from(start);
         let absolute = expected
             .filter(|&bytes| found == i128::from(bytes))
             .and_then(|bytes| Some((start.checked_add(data_start)?, bytes)))
             .and_then(|(start, bytes)| Some(start..start.checked_add(bytes)?));
         let Some(range) = absolute else {
+            let dtype = info.dtype.to_string();
             return Err(HeaderFault::Size { name, dtype, shape: info.shape, expected, found });
         };
         if range.start < cursor {
@@ -105,9 +102,20 @@ fn check(raw: RawHeader, data_start: u64) -> Result<(Header, u64), HeaderFault> 
             return Err(HeaderFault::Gap { name, bytes: range.start - cursor });
         }
         cursor = range.end;
-        tensors.push(HeaderTensor { name, dtype, shape: info.shape, range });
+        tensors.push(HeaderTensor { name, dtype: info.dtype, shape: info.shape, range });
     }
     Ok((Header { metadata: raw.metadata, tensors }, cursor))
+}
+
+/// The bytes of a tensor whose elements have so many bits, or `None` where they overflow or do not fill whole bytes.
+pub(crate) fn byte_len(bits: usize, shape: &[usize]) -> Option<usize> {
+    let bits = elements(shape)?.checked_mul(bits)?;
+    bits.is_multiple_of(8).then_some(bits / 8)
+}
+
+/// The elements of a tensor, or `None` where they overflow.
+pub(crate) fn elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |all, &extent| all.checked_mul(extent))
 }
 
 /// The header as written, names that occur twice included.
@@ -162,13 +170,13 @@ mod tests {
         bytes
     }
 
-    fn parse(bytes: &[u8]) -> Result<Header, WeightsError> {
-        read(Path::new("m.safetensors"), &mut &bytes[..], bytes.len() as u64)
+    fn parse(bytes: &[u8]) -> Result<Header, HeaderError> {
+        Header::read(&mut &bytes[..], bytes.len() as u64)
     }
 
     fn fault_of(bytes: &[u8]) -> HeaderFault {
         match parse(bytes) {
-            Err(WeightsError::Header { fault, .. }) => fault,
+            Err(HeaderError::Fault(fault)) => fault,
             other => panic!("expected a header fault, got {other:?}"),
         }
     }
@@ -218,7 +226,7 @@ mod tests {
         let error = parse(&file(TWO, 5)).expect_err("cut");
         let expected = 8 + TWO.len() as u64 + 11;
         assert!(
-            matches!(error, WeightsError::Truncated { expected: e, found, .. } if e == expected && found == expected - 6)
+            matches!(error, HeaderError::Truncated { expected: e, found } if e == expected && found == expected - 6)
         );
     }
 
