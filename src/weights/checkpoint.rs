@@ -18,7 +18,7 @@ use super::index::Index;
 use super::inside::{resolve, stays_inside};
 use super::locate::{self, Found};
 use super::resolve::Headers;
-use super::source::{Access, Data};
+use super::source::Access;
 
 /// How to open a checkpoint.
 #[derive(Debug, Clone, Default)]
@@ -219,7 +219,7 @@ impl Checkpoint {
         if let Some(bytes) = file.borrow(entry) {
             return Ok(Cow::Borrowed(bytes));
         }
-        Ok(Cow::Owned(file.part(entry, 0..entry.bytes)?.to_vec()))
+        Ok(Cow::Owned(file.whole(entry)?))
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, WeightsError> {
@@ -231,20 +231,20 @@ impl Checkpoint {
         self.get(name).is_some_and(|entry| entry.range().is_some())
     }
 
-    /// A part of a tensor's bytes: mapped where that is how they lie in the file.
-    pub(crate) fn part(&self, name: &str, part: Range<usize>) -> Result<Data, WeightsError> {
+    /// A part of a tensor's bytes, if they are mapped as they are.
+    pub(crate) fn mapped(
+        &self,
+        name: &str,
+        part: Range<usize>,
+    ) -> Result<Option<bytes::Bytes>, WeightsError> {
         let entry = self.entry(name)?;
-        self.files[entry.file].part(entry, part)
+        self.files[entry.file].mapped(entry, part)
     }
 
-    /// A part of a tensor's bytes in memory of their own; nothing of it stays mapped.
-    pub(crate) fn read(&self, name: &str, part: Range<usize>) -> Result<Vec<u8>, WeightsError> {
-        if !self.reads_in_parts(name) {
-            return Ok(self.part(name, part)?.into_vec());
-        }
-        let mut bytes = vec![0; part.len()];
-        self.read_into(name, part.start, &mut bytes)?;
-        Ok(bytes)
+    /// All bytes of a tensor in memory of their own; nothing of it stays mapped.
+    pub(crate) fn whole(&self, name: &str) -> Result<Vec<u8>, WeightsError> {
+        let entry = self.entry(name)?;
+        self.files[entry.file].whole(entry)
     }
 
     /// Fills `buffer` with the bytes of a tensor that [reads in parts](Self::reads_in_parts), from its byte `at` on.

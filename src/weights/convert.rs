@@ -48,6 +48,10 @@ pub(crate) fn into(
     target: &mut [u8],
     to: StoredDtype,
 ) -> Result<Seen, WeightsError> {
+    if from == to {
+        target.copy_from_slice(source);
+        return Ok(Seen::default());
+    }
     let (width, wide) = widths(from, to)?;
     let jobs = target.par_chunks_mut(BLOCK * wide).zip(source.par_chunks(BLOCK * width));
     Ok(jobs.map(|(target, source)| block(source, from, target, to)).reduce(Seen::default, Seen::or))
@@ -62,6 +66,9 @@ pub(crate) fn read_into(
     target: &mut [u8],
     to: StoredDtype,
 ) -> Result<Seen, WeightsError> {
+    if from == to {
+        return read(0, target).map(|()| Seen::default());
+    }
     let (width, wide) = widths(from, to)?;
     let jobs = target.par_chunks_mut(BLOCK * wide).enumerate();
     jobs.map_init(Vec::new, |stored, (index, target)| {
@@ -90,7 +97,7 @@ fn block(source: &[u8], from: StoredDtype, target: &mut [u8], to: StoredDtype) -
         let mut singles = [0.0_f32; CHUNK];
         let singles = &mut singles[..source.len() / width];
         decode(from, source, singles);
-        let nan = singles.iter().any(|value| value.is_nan());
+        let nan = any_nan(singles);
         encode(to, singles, target);
         seen.or(Seen { nan, overflow: overflowed(from, to, source, singles, target) })
     })
@@ -105,8 +112,13 @@ pub(crate) fn has_nan(source: &[u8], dtype: StoredDtype) -> bool {
         let mut singles = [0.0_f32; CHUNK];
         let singles = &mut singles[..source.len() / width];
         decode(dtype, source, singles);
-        singles.iter().any(|value| value.is_nan())
+        any_nan(singles)
     })
+}
+
+/// Looks at every one, since that is faster than stopping at the first.
+fn any_nan(singles: &[f32]) -> bool {
+    singles.iter().fold(false, |seen, value| seen | value.is_nan())
 }
 
 fn widen(source: &[u8], target: &mut [u8]) -> Seen {

@@ -14,7 +14,7 @@ use pytorch_reader::PytorchReader;
 use super::dtype::{StoredDtype, byte_len};
 use super::error::WeightsError;
 use super::npz::{ArrayPlace, Npz, PackedArray};
-use super::source::{Access, Data, Source, open_file};
+use super::source::{Access, Source, open_file};
 use crate::facts::{Header, HeaderFault};
 
 /// One tensor of a checkpoint.
@@ -81,7 +81,9 @@ impl WeightFile {
             (Place::Range(range), Contents::Safetensors(source) | Contents::Npz(source, _)) => {
                 source.read(range.start + at as u64, buffer)
             }
-            _ => unreachable!("only a tensor with a range is read in parts"),
+            _ => unreachable!(
+                "only a tensor with a range is read in parts, and ranges are of files of these kinds"
+            ),
         }
     }
 
@@ -96,18 +98,30 @@ impl WeightFile {
         }
     }
 
-    /// A part of the bytes of one of its tensors.
-    pub(crate) fn part(&self, entry: &Entry, part: Range<usize>) -> Result<Data, WeightsError> {
+    /// A part of the bytes of one of its tensors, if they are mapped as they are.
+    pub(crate) fn mapped(
+        &self,
+        entry: &Entry,
+        part: Range<usize>,
+    ) -> Result<Option<bytes::Bytes>, WeightsError> {
         match (&entry.place, &self.contents) {
             (Place::Range(range), Contents::Safetensors(source) | Contents::Npz(source, _)) => {
-                source.range(range.start + part.start as u64..range.start + part.end as u64)
+                source.mapped(range.start + part.start as u64..range.start + part.end as u64)
             }
-            (Place::Packed(array), Contents::Npz(_, npz)) => Ok(Data::Owned(npz.read(array)?).part(part)),
-            (Place::Torch(tensor), Contents::Torch(path)) => {
-                let bytes = tensor.read().map_err(WeightsError::io(path))?;
-                Ok(Data::Owned(bytes).part(part))
+            _ => Ok(None),
+        }
+    }
+
+    /// All bytes of one of its tensors, in memory of their own.
+    pub(crate) fn whole(&self, entry: &Entry) -> Result<Vec<u8>, WeightsError> {
+        match (&entry.place, &self.contents) {
+            (Place::Packed(array), Contents::Npz(_, npz)) => npz.read(array),
+            (Place::Torch(tensor), Contents::Torch(path)) => tensor.read().map_err(WeightsError::io(path)),
+            _ => {
+                let mut bytes = vec![0; entry.bytes];
+                self.read(entry, 0, &mut bytes)?;
+                Ok(bytes)
             }
-            _ => unreachable!("a place is made together with the contents it points into"),
         }
     }
 }

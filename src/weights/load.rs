@@ -16,7 +16,6 @@ use super::convert::{self, Seen};
 use super::dtype::StoredDtype;
 use super::error::WeightsError;
 use super::resolve::Node;
-use super::source::Data;
 use super::stream;
 use crate::plan::Stored;
 
@@ -51,7 +50,8 @@ impl LoadDtype {
 pub struct LoadOptions {
     /// The type at run time.
     pub dtype: LoadDtype,
-    /// Whether to look for NaN in tensors that are not converted too; that reads every byte of them.
+    /// Whether to look for NaN in tensors that are not converted too, where it is not free: that touches every byte
+    /// of them, which a model does at its first step otherwise (`benches/README.md` has the figures).
     pub check_values: bool,
 }
 
@@ -157,60 +157,65 @@ fn load<'a>(
     let runtime = dtype
         .runtime()
         .ok_or_else(|| WeightsError::Unloadable { name: name.to_owned(), dtype: node.dtype })?;
-    let (bytes, seen) = if dtype == node.dtype {
-        let data = stream::whole(&node, checkpoint)?;
-        let nan = options.check_values && convert::has_nan(&data, dtype);
-        (to_bytes(data, dtype), Seen { nan, overflow: false })
-    } else {
-        converted(&node, dtype, checkpoint)?
+    let shared = if dtype == node.dtype { mapped(&node, checkpoint)? } else { None };
+    let (bytes, mut seen) = match shared {
+        Some(bytes) => (bytes, Seen::default()),
+        None => filled(&node, dtype, checkpoint)?,
     };
+    if dtype == node.dtype && options.check_values {
+        seen.nan = convert::has_nan(&bytes, dtype);
+    }
     let data = TensorData::from_bytes(bytes, node.shape, runtime);
     Ok(Loaded { name, data, has_nan: seen.nan, overflowed: seen.overflow })
 }
 
-/// Converts piece by piece into the tensor's own memory.
-fn converted(
-    node: &Node,
-    dtype: StoredDtype,
-    checkpoint: &Checkpoint,
-) -> Result<(Bytes, Seen), WeightsError> {
-    let (Some(width), Some(wide)) = (node.dtype.size(), dtype.size()) else {
-        return Err(WeightsError::conversion(node.dtype, format!("it does not convert to {dtype}")));
+/// The bytes as they are mapped, if they lie there in order and where their type may.
+fn mapped(node: &Node, checkpoint: &Checkpoint) -> Result<Option<Bytes>, WeightsError> {
+    let Some((name, range)) = stream::plain(node) else {
+        return Ok(None);
     };
-    let mut target = vec![0_u8; node.elements() * wide];
-    if let Some((name, bytes)) = stream::plain(node)
-        && checkpoint.reads_in_parts(name)
-    {
-        let read = |at: usize, buffer: &mut [u8]| checkpoint.read_into(name, bytes.start + at, buffer);
-        let seen = convert::read_into(read, node.dtype, &mut target, dtype)?;
-        return Ok((Bytes::from_bytes_vec(target), seen));
-    }
-    let mut at = 0;
-    let mut seen = Seen::default();
-    stream::stream(node, checkpoint, &mut |piece| {
-        let end = at + piece.len() / width * wide;
-        seen = seen.or(convert::into(piece, node.dtype, &mut target[at..end], dtype)?);
-        at = end;
-        Ok(())
-    })?;
-    Ok((Bytes::from_bytes_vec(target), seen))
+    let size = node.dtype.size().unwrap_or(1);
+    let usable = |bytes: &bytes::Bytes| {
+        let may_lie_there = !bytes.is_empty() && bytes.as_ptr().addr().is_multiple_of(size);
+        // Reading a byte other than 0 and 1 as a bool would be undefined, and files may hold any.
+        may_lie_there && (node.dtype != StoredDtype::Bool || bytes.iter().all(|&byte| byte <= 1))
+    };
+    let bytes = checkpoint.mapped(name, range)?.filter(usable);
+    Ok(bytes.map(|bytes| Bytes::from_shared(bytes, AllocationProperty::File)))
 }
 
-/// Hands bytes to burn, without a copy if they are mapped where their type may lie.
-fn to_bytes(data: Data, dtype: StoredDtype) -> Bytes {
-    // Reading a byte other than 0 and 1 as a bool would be undefined, and files may hold any.
-    if dtype == StoredDtype::Bool && data.iter().any(|&byte| byte > 1) {
-        return Bytes::from_bytes_vec(data.iter().map(|&byte| u8::from(byte != 0)).collect());
-    }
-    match data {
-        Data::Owned(bytes) => Bytes::from_bytes_vec(bytes),
-        Data::Mapped(bytes) => {
-            let size = dtype.size().unwrap_or(1);
-            if !bytes.is_empty() && bytes.as_ptr().addr().is_multiple_of(size) {
-                Bytes::from_shared(bytes, AllocationProperty::File)
-            } else {
-                Bytes::from_bytes_vec(bytes.to_vec())
-            }
+/// Reads, and converts, into the tensor's own memory.
+fn filled(node: &Node, dtype: StoredDtype, checkpoint: &Checkpoint) -> Result<(Bytes, Seen), WeightsError> {
+    let mut target = zeroed(dtype, node.elements());
+    let seen = match stream::plain(node) {
+        Some((name, bytes)) if checkpoint.reads_in_parts(name) => {
+            let read = |at: usize, buffer: &mut [u8]| checkpoint.read_into(name, bytes.start + at, buffer);
+            convert::read_into(read, node.dtype, &mut target, dtype)?
         }
+        _ => {
+            let (mut seen, mut rest) = (Seen::default(), &mut target[..]);
+            stream::stream(node, checkpoint, &mut |piece| {
+                let bytes = piece.len() * 8 / node.dtype.bits() * dtype.bits() / 8;
+                let (next, after) = std::mem::take(&mut rest).split_at_mut(bytes);
+                seen = seen.or(convert::into(piece, node.dtype, next, dtype)?);
+                rest = after;
+                Ok(())
+            })?;
+            seen
+        }
+    };
+    if dtype == StoredDtype::Bool {
+        target.iter_mut().for_each(|byte| *byte = u8::from(*byte != 0));
+    }
+    Ok((target, seen))
+}
+
+/// Memory for so many elements. Made of elements of their size: burn copies what was made of bytes.
+fn zeroed(dtype: StoredDtype, elements: usize) -> Bytes {
+    match dtype.bits() {
+        64 => Bytes::from_elems(vec![0_u64; elements]),
+        32 => Bytes::from_elems(vec![0_u32; elements]),
+        16 => Bytes::from_elems(vec![0_u16; elements]),
+        bits => Bytes::from_elems(vec![0_u8; elements * bits / 8]),
     }
 }

@@ -9,7 +9,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::error::WeightsError;
@@ -25,43 +25,6 @@ pub enum Access {
     Map,
     /// Read each tensor into memory of its own. Faster on network disks, and safe if files change.
     Read,
-}
-
-/// Bytes that are either a part of a mapped file or memory of their own.
-#[derive(Debug, Clone)]
-pub(crate) enum Data {
-    Mapped(bytes::Bytes),
-    Owned(Vec<u8>),
-}
-
-impl Deref for Data {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(bytes) => bytes,
-            Self::Owned(bytes) => bytes,
-        }
-    }
-}
-
-impl Data {
-    /// Memory of their own; a copy only where they are mapped.
-    pub(crate) fn into_vec(self) -> Vec<u8> {
-        match self {
-            Self::Mapped(bytes) => bytes.to_vec(),
-            Self::Owned(bytes) => bytes,
-        }
-    }
-
-    /// A part of these bytes; a copy only where they are owned and the part is not the whole.
-    pub(crate) fn part(self, range: Range<usize>) -> Self {
-        match self {
-            Self::Mapped(bytes) => Self::Mapped(bytes.slice(range)),
-            Self::Owned(bytes) if range == (0..bytes.len()) => Self::Owned(bytes),
-            Self::Owned(bytes) => Self::Owned(bytes[range].to_vec()),
-        }
-    }
 }
 
 /// One open file.
@@ -95,20 +58,18 @@ impl Source {
         self.mapping.as_ref()?.get(to_usize(range.start)?..to_usize(range.end)?)
     }
 
-    /// The bytes of `range`, which was checked against the file when the file was opened.
-    pub(crate) fn range(&self, range: Range<u64>) -> Result<Data, WeightsError> {
-        let cut = || self.cut_short(range.end);
-        let (start, end) = to_usize(range.start).zip(to_usize(range.end)).ok_or_else(cut)?;
+    /// The bytes of `range`, which was checked against the file when the file was opened; `None` if it is not mapped.
+    pub(crate) fn mapped(&self, range: Range<u64>) -> Result<Option<bytes::Bytes>, WeightsError> {
         let Some(mapping) = &self.mapping else {
-            let mut bytes = vec![0; end - start];
-            self.read(range.start, &mut bytes)?;
-            return Ok(Data::Owned(bytes));
+            return Ok(None);
         };
         // Touching a page behind the end of a file that was cut short meanwhile would end the program.
-        if end > mapping.len() || self.file.len().is_some_and(|len| len < range.end) {
-            return Err(cut());
+        let whole = self.file.len().is_none_or(|len| range.end <= len);
+        let bounds = to_usize(range.start).zip(to_usize(range.end)).filter(|(_, end)| *end <= mapping.len());
+        match bounds {
+            Some((start, end)) if whole => Ok(Some(mapping.slice(start..end))),
+            _ => Err(self.cut_short(range.end)),
         }
-        Ok(Data::Mapped(mapping.slice(start..end)))
     }
 
     /// Fills `buffer` with the bytes from `at` on, past the mapping; any number of threads may do so at once.
@@ -228,11 +189,13 @@ mod tests {
             let (file, len) = open_file(&path).expect("opens");
             assert_eq!(len, 5);
             let source = Source::open(&path, file, access).expect("opens");
-            assert_eq!(&*source.range(1..4).expect("in the file"), &[2, 3, 4]);
-            assert!(source.range(3..9).is_err(), "{access:?} gave bytes behind the end");
+            let mapped = source.mapped(1..4).expect("in the file");
+            assert_eq!(mapped.as_deref(), (access == Access::Map).then_some(&[2, 3, 4][..]));
+            assert_eq!(source.mapped(3..9).is_err(), access == Access::Map, "bytes behind the end");
             let mut two = [0; 2];
             source.read(3, &mut two).expect("in the file");
             assert_eq!(two, [4, 5]);
+            assert!(source.read(4, &mut two).is_err(), "{access:?} gave bytes behind the end");
         }
     }
 
@@ -242,13 +205,15 @@ mod tests {
             let (_dir, path) = written(&[7; 9000]);
             let source = Source::open(&path, open_file(&path).expect("opens").0, access).expect("opens");
             File::options().write(true).open(&path).and_then(|file| file.set_len(100)).expect("cut");
-            for error in [source.range(0..9000).err(), source.read(50, &mut [0; 100]).err()] {
-                let Some(WeightsError::Truncated { file, found: 100, .. }) = error else {
+            let errors = [source.mapped(0..9000).err(), source.read(50, &mut [0; 100]).err()];
+            assert_eq!(errors[0].is_some(), access == Access::Map);
+            for error in errors.into_iter().flatten() {
+                let WeightsError::Truncated { file, found: 100, .. } = error else {
                     panic!("{access:?}: {error:?}");
                 };
                 assert_eq!(file, path);
             }
-            assert_eq!(source.range(0..100).expect("still there").len(), 100);
+            assert!(source.mapped(0..100).is_ok() && source.read(50, &mut [0; 50]).is_ok(), "still there");
         }
     }
 

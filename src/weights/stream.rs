@@ -1,8 +1,8 @@
 //! Reads what a [`Stored`] expression yields, piece by piece.
 //!
 //! In: a resolved expression and the checkpoint. Out: its bytes in row order, as pieces of a bounded size that
-//! are read, not mapped: a page that was touched in a mapping stays in memory. Only [`whole`] gives a mapped
-//! tensor that needs no reordering as it is, without a copy.
+//! are read, not mapped: a page that was touched in a mapping stays in memory. [`plain`] tells which tensors need
+//! none of this.
 
 use std::ops::Range;
 
@@ -11,7 +11,6 @@ use super::dtype::StoredDtype;
 use super::error::WeightsError;
 use super::pick::Pick;
 use super::resolve::{Node, Op};
-use super::source::Data;
 use super::strided;
 use super::view::View;
 use crate::plan::Stored;
@@ -48,19 +47,18 @@ pub struct HostTensor {
     pub bytes: Vec<u8>,
 }
 
-/// All bytes of a node at once; mapped, if that is how they lie in the file.
-pub(crate) fn whole(node: &Node, checkpoint: &Checkpoint) -> Result<Data, WeightsError> {
-    match plain(node) {
-        Some((name, range)) => checkpoint.part(name, range),
-        None => Ok(Data::Owned(collect(node, checkpoint, 0..node.elements())?)),
-    }
-}
-
-/// All bytes of a node at once, in memory of their own.
+/// All bytes of a node at once.
 fn owned(node: &Node, checkpoint: &Checkpoint) -> Result<Vec<u8>, WeightsError> {
     match plain(node) {
-        Some((name, range)) => checkpoint.read(name, range),
-        None => collect(node, checkpoint, 0..node.elements()),
+        Some((name, range)) if checkpoint.get(name).is_some_and(|entry| range == (0..entry.bytes)) => {
+            checkpoint.whole(name)
+        }
+        Some((name, range)) if checkpoint.reads_in_parts(name) => {
+            let mut bytes = vec![0; range.len()];
+            checkpoint.read_into(name, range.start, &mut bytes)?;
+            Ok(bytes)
+        }
+        _ => collect(node, checkpoint, 0..node.elements()),
     }
 }
 
@@ -144,7 +142,7 @@ fn leaf(
     let bytes = |at: usize| at * node.dtype.bits() / 8;
     let (start, end) = (bytes(range.start), bytes(range.end));
     if !checkpoint.reads_in_parts(name) {
-        return sink(&checkpoint.part(name, 0..node.bytes())?[start..end]);
+        return sink(&checkpoint.whole(name)?[start..end]);
     }
     let mut buffer = vec![0; READ.min(end - start)];
     for at in (start..end).step_by(READ) {

@@ -137,6 +137,10 @@ fn a_conversion_of_many_jobs_reads_little_at_once() {
     );
     // As many buffers as threads: even 256 of them stay below 64 MiB.
     assert!(checkpoint.files()[0].longest_read() <= 256 << 10);
+    // Memory of the numbers' own kind is what burn takes over; of bytes it would make a second copy.
+    let address = values.as_ptr().addr();
+    let taken: Vec<f32> = loaded.data.into_vec().expect("singles");
+    assert_eq!(taken.as_ptr().addr(), address, "copied");
 }
 
 #[test]
