@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A layer names only those to its left:
-//! `diag < format < facts < registry < matcher < info < ops < plan < lang < graph < compare < expect < weights < tokenizer < hub < model < lint < lsp < cli`.
+//! `diag < format < facts < registry < matcher < ops < plan < lang < graph < compare < expect < weights < tokenizer < hub < model < info < lint < lsp < cli`.
 //! burn tensors live only in `ops`, `weights` and `model`; disk is read only in `facts`, `registry`,
 //! `weights`, `tokenizer` and `hub`, which alone may use the network; only `cli` prints.
 //! No model is named in this crate: models are data.

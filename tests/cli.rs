@@ -46,6 +46,13 @@ fn success(dir: &Path, args: &[&str]) -> Result<String, Box<dyn Error>> {
     if code == 0 { Ok(out) } else { Err(format!("{args:?} exits with {code}: {err}").into()) }
 }
 
+/// What a command prints about something that cannot be loaded: it exits with 1, and says why on standard error.
+fn refused(dir: &Path, args: &[&str], why: &str) -> Result<String, Box<dyn Error>> {
+    let (code, out, err) = omni(dir, args)?;
+    assert!(code == 1 && err.contains(why), "{args:?} exits with {code}: {err}");
+    Ok(out)
+}
+
 fn write(dir: &Path, file: &str, text: &str) -> Outcome {
     let path = dir.join(file);
     fs::create_dir_all(path.parent().ok_or("a file lies in a folder")?)?;
@@ -101,10 +108,13 @@ fn explain_says_what_to_write_for_an_unknown_one_and_never_runs_its_code() -> Ou
         "num_attention_heads": 2, "num_key_value_heads": 1, "num_hidden_layers": 1, "vocab_size": 9 }"#;
     write(dir.path(), "quux/config.json", config)?;
     write(dir.path(), "quux/modeling_quux.py", "open('ran', 'w')\n")?;
-    insta::assert_snapshot!("explain_unknown", success(dir.path(), &["explain", "quux"])?);
+    let why = "architecture not recognized: `QuuxForCausalLM`";
+    insta::assert_snapshot!("explain_unknown", refused(dir.path(), &["explain", "quux"], why)?);
     assert!(!dir.path().join("ran").exists() && !dir.path().join("quux/ran").exists());
-    let json: Value = serde_json::from_str(&success(dir.path(), &["explain", "quux", "--json"])?)?;
+    let json: Value = serde_json::from_str(&refused(dir.path(), &["explain", "quux", "--json"], why)?)?;
     assert_eq!(json["is_supported"], false);
+    let info: Value = serde_json::from_str(&refused(dir.path(), &["info", "quux", "--json"], why)?)?;
+    assert_eq!((&info["is_supported"], &info["error"]), (&false.into(), &json["error"]));
     assert_eq!(json["custom_code"][0], "modeling_quux.py");
     // What it says to write is a registry file, and with it the architecture is known and can be built.
     write(dir.path(), "overlay.toml", json["what_to_write"].as_str().ok_or("something to write")?)?;
@@ -228,9 +238,10 @@ fn a_definition_in_the_directory_counts_only_where_it_is_allowed() -> Outcome {
     assert!(code == 1 && err.contains("--allow-local-definition"), "{err}");
     let (code, _, err) = omni(dir.path(), &["run", "quux", "x", "--device", "cpu"])?;
     assert!(code == 1 && err.contains("--allow-local-definition"), "{err}");
-    let info: Value = serde_json::from_str(&success(dir.path(), &["info", "quux", "--json"])?)?;
-    assert!(info["error"].as_str().ok_or("not known")?.contains("--allow-local-definition"), "{info}");
-    let story = success(dir.path(), &["explain", "quux"])?;
+    let way = "--allow-local-definition";
+    let info: Value = serde_json::from_str(&refused(dir.path(), &["info", "quux", "--json"], way)?)?;
+    assert!(info["error"].as_str().ok_or("not known")?.contains(way), "{info}");
+    let story = refused(dir.path(), &["explain", "quux"], way)?;
     assert!(
         story.contains("`omni.toml`: data, and ignored; `--allow-local-definition` lets it count"),
         "{story}"
@@ -288,7 +299,7 @@ fn a_repository_is_looked_up_in_the_cache_and_what_is_missing_has_two_ways_on() 
                 env.push(("HF_HUB_CACHE", OsStr::new("")));
             }
             let (code, out, err) = omni_with(dir.path(), &["info", id, "--json"], &env)?;
-            assert_eq!(code, 0, "{id}: {err}");
+            assert!(code == 1 && err.contains("architecture not recognized: `Quux"), "{id}: {err}");
             assert_eq!(serde_json::from_str::<Value>(&out)?["name"], name);
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use omni::diag::Source;
 use omni::facts::{self, Facts, Hub};
-use omni::matcher::{Candidate, Match, Matcher, NoMatch, Reason, Status, Step};
+use omni::matcher::{Candidate, Match, Matcher, NoFingerprints, NoMatch, Reason, Status, Step};
 use omni::registry::Registry;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -420,7 +420,8 @@ fn every_repair_and_every_trait_can_fire() {
         let found = find_config(config).expect("a match");
         assert_eq!(found.repairs.iter().map(|r| r.repair.as_str()).collect::<Vec<_>>(), [id]);
     }
-    let has = |id: &str, config: Value| shipped().has_trait(&Facts::of_config("test", config), id);
+    let has =
+        |id: &str, config: Value| shipped().has_trait(&Facts::of_config("test", config), &NoFingerprints, id);
     assert!(has("talker", json!({"model_type": "x", "talker_config": {}})));
     assert!(has("omni", json!({"model_type": "x", "thinker_config": {}})));
     assert!(has("omni", json!({"model_type": "new-any-to-any"})));

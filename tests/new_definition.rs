@@ -38,8 +38,14 @@ fn success(dir: &Path, args: &[&str]) -> Result<String, Box<dyn Error>> {
     if code == 0 { Ok(out) } else { Err(format!("{args:?} exits with {code}: {out}{err}").into()) }
 }
 
+/// What a command prints; it exits with 1 exactly where that holds an error.
 fn json_of(dir: &Path, args: &[&str]) -> Result<Value, Box<dyn Error>> {
-    Ok(serde_json::from_str(&success(dir, args)?)?)
+    let (code, out, err) = omni(dir, args)?;
+    let json: Value = serde_json::from_str(&out)?;
+    let is_wrong =
+        ["error", "definition_error"].iter().any(|key| json.get(key).is_some_and(|e| !e.is_null()));
+    assert_eq!((code, err.is_empty()), (i32::from(is_wrong), !is_wrong), "{args:?}: {out}{err}");
+    Ok(json)
 }
 
 /// A directory `model` with this config and the tensors of a recorded checkpoint, renamed.

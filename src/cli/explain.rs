@@ -11,15 +11,17 @@ use serde_json::Value;
 
 use super::source::Source;
 use super::{Global, Outcome, explain_text, output};
+use crate::diag::Problem;
 use crate::facts::{Facts, Hub};
 use crate::hub::Want;
-use crate::info::{Inspector, Support};
+use crate::info::{Inspector, ModelInfo};
 use crate::lang::Program;
 use crate::matcher::{Applied, Candidate, Match, RuleTrace, Verdict};
-use crate::model::{Fingerprints, fit, scaffold};
+use crate::model::{fit, scaffold};
 use crate::registry::Registry;
 
-/// Say why a model directory is taken for what it is: names, rules, repairs, and what nobody reads.
+/// Say why a model directory is taken for what it is: names, rules, repairs, and what nobody reads; exits with 1
+/// where it cannot be loaded.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     #[command(flatten)]
@@ -123,22 +125,23 @@ pub(super) struct Near {
 impl Explain {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
         let (registry, facts) = self.source.open(global, Want::Description)?;
-        let inspector = Inspector::new(&registry, Hub::none()).fingerprints(Fingerprints::new(&registry));
-        let story = story(&registry, &inspector, &facts);
+        let inspector = Inspector::new(&registry, Hub::none());
+        let (story, problem) = story(&registry, &inspector, &facts);
         let text = if self.json {
             serde_json::to_string_pretty(&story)? + "\n"
         } else {
             explain_text::write(&story)
         };
         output::print(&text);
-        Ok(ExitCode::SUCCESS)
+        problem.map_or(Ok(ExitCode::SUCCESS), |problem| Err(problem.into()))
     }
 }
 
-fn story(registry: &Registry, inspector: &Inspector<'_>, facts: &Facts) -> Story {
+/// The story, and what keeps the model from being loaded.
+fn story(registry: &Registry, inspector: &Inspector<'_>, facts: &Facts) -> (Story, Option<Problem>) {
     let matcher = inspector.matcher();
     let outcome = inspector.find(facts);
-    let support = inspector.support_of(facts, &outcome);
+    let (info, problem) = inspector.inspect(facts, &outcome);
     let trace = matcher.explain(facts, &outcome);
     let found = outcome.as_ref().ok();
     let failed = outcome.as_ref().err();
@@ -146,11 +149,11 @@ fn story(registry: &Registry, inspector: &Inspector<'_>, facts: &Facts) -> Story
     let defined = architecture.and_then(|found| registry.architectures.get(&found.name));
     let task = architecture.map(|found| found.task.as_str());
     let read = found.zip(defined).map(|(found, _)| unread(registry, facts, found));
-    let (unread_config_keys, definition_error) = match read {
+    let (unread_config_keys, misfit) = match read {
         None => (None, None),
-        Some((keys, error)) => (Some(keys), error),
+        Some((keys, misfit)) => (Some(keys), misfit),
     };
-    Story {
+    let story = Story {
         name: facts.name().to_owned(),
         task: task.map(str::to_owned),
         found_by: architecture.map(|found| found.step.name()),
@@ -162,7 +165,7 @@ fn story(registry: &Registry, inspector: &Inspector<'_>, facts: &Facts) -> Story
         notes: found.iter().flat_map(|found| &found.notes).map(ToString::to_string).collect(),
         repairs: found.iter().flat_map(|found| &found.repairs).map(repaired).collect(),
         unread_config_keys,
-        definition_error,
+        definition_error: misfit.as_ref().map(ToString::to_string),
         custom_code: facts.custom_code().map(str::to_owned).collect(),
         local_definition: facts
             .has_local_definition()
@@ -173,18 +176,19 @@ fn story(registry: &Registry, inspector: &Inspector<'_>, facts: &Facts) -> Story
             .map(|near| near.name.clone())
             .collect(),
         candidates: failed.iter().flat_map(|failed| &failed.candidates).map(near).collect(),
-        what_to_write: what_to_write(registry, facts, &support),
+        what_to_write: what_to_write(registry, facts, &info),
         nearest_definition: trace.nearest_definition,
-        architecture: support.architecture,
-        category: support.category,
-        model_type: support.model_type,
-        is_supported: support.supported,
-        error: support.error,
-    }
+        architecture: info.architecture,
+        category: info.category,
+        model_type: info.model_type,
+        is_supported: info.is_supported,
+        error: info.error,
+    };
+    (story, problem.or(misfit))
 }
 
 /// The keys of the config that nothing reads, and what in the definition does not fit.
-fn unread(registry: &Registry, facts: &Facts, found: &Match) -> (Vec<String>, Option<String>) {
+fn unread(registry: &Registry, facts: &Facts, found: &Match) -> (Vec<String>, Option<Problem>) {
     let Some(definition) = found.architecture_name().and_then(|name| registry.architectures.get(name)) else {
         return (Vec::new(), None);
     };
@@ -194,16 +198,16 @@ fn unread(registry: &Registry, facts: &Facts, found: &Match) -> (Vec<String>, Op
     match Program::build(registry, definition, &config, source) {
         Ok(mut program) => {
             let (keys, problems) = fit::unread_config_keys(&mut program);
-            (keys, problems.iter().next().map(ToString::to_string))
+            (keys, problems.into_iter().next())
         }
-        Err(problem) => (Vec::new(), Some(problem.to_string())),
+        Err(problem) => (Vec::new(), Some(problem)),
     }
 }
 
 /// An overlay that would make an architecture known, or give a known one a definition.
-fn what_to_write(registry: &Registry, facts: &Facts, support: &Support) -> Option<String> {
-    let name = support.architecture.as_deref()?;
-    if support.supported || registry.architectures.contains_key(name) {
+fn what_to_write(registry: &Registry, facts: &Facts, info: &ModelInfo) -> Option<String> {
+    let name = info.architecture.as_deref()?;
+    if info.is_supported || registry.architectures.contains_key(name) {
         return None;
     }
     Some(scaffold(registry, facts).ok()?.text)

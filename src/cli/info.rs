@@ -11,9 +11,8 @@ use super::{Global, Outcome, output};
 use crate::facts::Hub;
 use crate::hub::Want;
 use crate::info::{Inspector, ModelInfo};
-use crate::model::Fingerprints;
 
-/// Say what a model directory holds, without reading a weight.
+/// Say what a model directory holds, without reading a weight; exits with 1 where it cannot be loaded.
 #[derive(Debug, Args)]
 pub(crate) struct Info {
     #[command(flatten)]
@@ -26,11 +25,11 @@ pub(crate) struct Info {
 impl Info {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
         let (registry, facts) = self.source.open(global, Want::Description)?;
-        let inspector = Inspector::new(&registry, Hub::none()).fingerprints(Fingerprints::new(&registry));
-        let info = inspector.model_info_of(&facts);
+        let inspector = Inspector::new(&registry, Hub::none());
+        let (info, problem) = inspector.inspect(&facts, &inspector.find(&facts));
         let text = if self.json { serde_json::to_string_pretty(&info)? + "\n" } else { table(&info) };
         output::print(&text);
-        Ok(ExitCode::SUCCESS)
+        problem.map_or(Ok(ExitCode::SUCCESS), |problem| Err(problem.into()))
     }
 }
 

@@ -42,8 +42,7 @@ impl<'r> Matcher<'r> {
     /// # Errors
     /// The reasons there is no match.
     pub fn find_with(&self, facts: &Facts, fingerprints: &dyn Fingerprints) -> Result<Match, Box<NoMatch>> {
-        let mut classified = self.classify(facts, self.cascade(facts, facts.value()));
-        let scored = self.fingerprint(facts, &mut classified, fingerprints);
+        let (classified, scored) = self.settle(facts, fingerprints);
         let no_match = |reason| Box::new(self.no_match(facts, &classified, reason));
         if let Some(tie) = &classified.cascade.tie {
             let what = if tie.step == Step::ModelType { "the model_type" } else { "the name" };
@@ -73,29 +72,45 @@ impl<'r> Matcher<'r> {
 
     /// The category of a directory, whether or not its architecture is known.
     #[must_use]
-    pub fn category(&self, facts: &Facts) -> Option<String> {
-        let classified = self.classify(facts, self.cascade(facts, facts.value()));
+    pub fn category(&self, facts: &Facts, fingerprints: &dyn Fingerprints) -> Option<String> {
+        let classified = self.settle(facts, fingerprints).0;
         let rule = classified.rule.filter(|_| classified.rivals.is_empty())?;
         Some(rule.category.text.clone())
     }
 
     /// Whether a trait of that name holds.
     #[must_use]
-    pub fn has_trait(&self, facts: &Facts, id: &str) -> bool {
-        let Some(found) = self.registry.rules.traits.get(id) else { return false };
-        let cascade = self.cascade(facts, facts.value());
-        let (names, listed) = subject_names(facts, &cascade);
-        self.evaluator().holds(&found.when, subject(facts, facts.value(), &names, listed))
+    pub fn has_trait(&self, facts: &Facts, fingerprints: &dyn Fingerprints, id: &str) -> bool {
+        self.trait_holds(facts, &self.settle(facts, fingerprints).0.cascade, id)
+    }
+
+    /// Whether a trait of that name holds, given what was found.
+    #[must_use]
+    pub fn has_trait_of(&self, facts: &Facts, outcome: &Result<Match, Box<NoMatch>>, id: &str) -> bool {
+        let mut cascade = self.cascade(facts, facts.value());
+        let found = outcome.as_ref().ok().and_then(|found| found.architecture.as_ref());
+        if let Some(found) = found.filter(|found| found.step == Step::Fingerprint) {
+            cascade.found = Some(found.clone());
+        }
+        self.trait_holds(facts, &cascade, id)
     }
 
     /// Whether a rule for that category holds, whatever other rules of higher priority say.
     #[must_use]
-    pub fn could_be(&self, facts: &Facts, category: &str) -> bool {
-        let cascade = self.cascade(facts, facts.value());
-        let (names, listed) = subject_names(facts, &cascade);
-        let subject = subject(facts, facts.value(), &names, listed);
+    pub fn could_be(&self, facts: &Facts, fingerprints: &dyn Fingerprints, category: &str) -> bool {
         let rules = self.by_priority().iter().filter(|rule| rule.category.text == category);
-        rules.into_iter().any(|rule| self.evaluator().holds(&rule.when, subject))
+        let holds = |cascade: &Cascade| {
+            let (names, listed) = subject_names(facts, cascade);
+            let subject = subject(facts, facts.value(), &names, listed);
+            rules.clone().any(|rule| self.evaluator().holds(&rule.when, subject))
+        };
+        holds(&self.cascade(facts, facts.value())) || holds(&self.settle(facts, fingerprints).0.cascade)
+    }
+
+    fn trait_holds(&self, facts: &Facts, cascade: &Cascade, id: &str) -> bool {
+        let Some(found) = self.registry.rules.traits.get(id) else { return false };
+        let (names, listed) = subject_names(facts, cascade);
+        self.evaluator().holds(&found.when, subject(facts, facts.value(), &names, listed))
     }
 
     pub(super) fn names(&self) -> Names<'r> {
@@ -134,6 +149,13 @@ impl<'r> Matcher<'r> {
             cascade.note(Step::ModelType, name, found);
         }
         cascade
+    }
+
+    /// All that can be known: names and rules, and where they lead nowhere, fingerprints.
+    fn settle(&self, facts: &Facts, fingerprints: &dyn Fingerprints) -> (Classified<'r>, Scored) {
+        let mut classified = self.classify(facts, self.cascade(facts, facts.value()));
+        let scored = self.fingerprint(facts, &mut classified, fingerprints);
+        (classified, scored)
     }
 
     /// Takes fingerprints where neither names nor layout tell; an exact fit is classified as what it fits.
