@@ -107,6 +107,21 @@ impl Folder {
         Ok(())
     }
 
+    /// `omni info` exits with 1 and says the words, the first of them in what it prints too where it prints anything.
+    fn info_refuses(&self, words: &[&str]) -> Outcome {
+        let (code, stdout, stderr) = self.omni(&["info", "m", "--json"])?;
+        assert_eq!(code, 1, "{stdout}{stderr}");
+        holds(&stderr, words);
+        if !stdout.is_empty() {
+            let info: Value = serde_json::from_str(&stdout)?;
+            assert_eq!(info["is_supported"], false);
+            holds(info["error"].as_str().ok_or("an error")?, &words[..1]);
+        }
+        let (again, text, _) = self.omni(&["info", "m"])?;
+        assert_eq!((again, text.is_empty()), (1, stdout.is_empty()));
+        Ok(())
+    }
+
     fn plan_refuses(&self, words: &[&str]) -> Outcome {
         self.refuses(&["plan", "m"], words)
     }
@@ -162,18 +177,22 @@ fn a_config_that_is_none() -> Outcome {
     ];
     for (bytes, found, fix) in cases {
         folder.write("config.json", bytes)?;
-        folder.refuses(&["info", "m"], &[found, fix])?;
+        folder.info_refuses(&[found, fix])?;
         folder.plan_refuses(&[found, fix])?;
     }
     let large = fs::File::create(folder.model().join("config.json"))?;
     large.set_len(100 << 20)?;
-    folder.plan_refuses(&[
-        "`config.json` is 104857600 bytes",
-        "at most",
-        "put the right file in its place",
-    ])?;
+    let words = ["`config.json` is 104857600 bytes", "at most", "put the right file in its place"];
+    folder.plan_refuses(&words)?;
+    folder.info_refuses(&words)?;
     folder.remove("config.json")?;
-    folder.plan_refuses(&["no config.json found in `m`", "give the directory"])?;
+    let words = ["no config.json found in `m`", "give the directory"];
+    folder.plan_refuses(&words)?;
+    folder.info_refuses(&words)?;
+    let (code, story, stderr) = folder.omni(&["explain", "m"])?;
+    assert_eq!(code, 1, "{stderr}");
+    holds(&story, &words);
+    holds(&stderr, &words);
     Ok(())
 }
 
@@ -194,7 +213,9 @@ fn sizes_that_no_tensor_has() -> Outcome {
     for field in ["hidden_size", "vocab_size", "intermediate_size"] {
         for value in &impossible {
             folder.config(|config| config[field] = value.clone())?;
-            folder.plan_refuses(&["config.json has", &format!("`{field}` = {value}")])?;
+            let given = format!("`{field}` = {value}");
+            folder.plan_refuses(&["config.json has", &given])?;
+            folder.info_refuses(&["", &given])?;
         }
         folder.config(|config| config[field] = json!(32))?;
     }
@@ -224,6 +245,10 @@ fn heads_that_do_not_divide_and_layers_without_end() -> Outcome {
         folder.config(|config| config[field] = value.clone())?;
         let given = format!("`{field}` = {value}");
         folder.plan_refuses(&[expected, "config.json has", &given])?;
+        // What is asked only while a definition runs, `omni info` does not tell: it builds the layers.
+        if field == "num_hidden_layers" {
+            folder.info_refuses(&[expected, "config.json has", &given])?;
+        }
         folder.run_refuses(&[expected, "config.json has", &given])?;
     }
     for (rotation, expected) in [
@@ -248,20 +273,29 @@ fn headers_that_lie() -> Outcome {
 
     folder.write("model.safetensors", [&u64::MAX.to_le_bytes()[..], &whole[8..]].concat())?;
     folder.run_refuses(&[file, "its header claims 18446744073709551615 bytes", again])?;
+    folder.info_refuses(&["`model.safetensors`", again])?;
     folder.write("model.safetensors", &whole[..whole.len() - 100])?;
     folder.run_refuses(&[file, "is cut short", again])?;
+    folder.info_refuses(&["`model.safetensors`", again])?;
     folder.write("model.safetensors", [&whole[..], b"xyz"].concat())?;
     folder.run_refuses(&[file, "3 bytes behind the last tensor", again])?;
+    folder.info_refuses(&["`model.safetensors`", again])?;
     folder.write("model.safetensors", b"abc")?;
     folder.run_refuses(&[file, "it has 3 bytes", again])?;
+    folder.info_refuses(&["`model.safetensors`", again])?;
     folder.write("model.safetensors", b"")?;
     folder.run_refuses(&[file, "is empty", again])?;
+    folder.info_refuses(&["`model.safetensors`", again])?;
     folder.write("model.safetensors", b"version https://git-lfs.github.com/spec/v1\nsize 77\n")?;
     folder.run_refuses(&[file, "is a Git LFS pointer, not the 77 bytes", "git lfs pull"])?;
+    folder.info_refuses(&["`model.safetensors`", again])?;
     folder.remove("model.safetensors")?;
     folder.run_refuses(&["no weights in `m`", "expected `model.safetensors`", "download them"])?;
+    // Weights that are not there yet are no fault of what describes them.
+    assert_eq!(folder.omni(&["info", "m"])?.0, 0);
     folder.write("pytorch_model.bin", [7; 500])?;
     folder.run_refuses(&["pytorch_model.bin`", "cannot be read as a PyTorch checkpoint", again])?;
+    folder.info_refuses(&["pytorch_model.bin`", "cannot be read as a PyTorch checkpoint", again])?;
 
     let entry = |dtype: &str, shape: Value, offsets: [u64; 2]| json!({ "dtype": dtype, "shape": shape, "data_offsets": offsets });
     let a = || entry("F32", json!([2]), [0, 8]);
@@ -277,7 +311,7 @@ fn headers_that_lie() -> Outcome {
     ] {
         folder.raw_weights(&json!({ "a": a(), "b": b }).to_string(), &[0; 16])?;
         folder.run_refuses(&[file, expected, again])?;
-        folder.omni(&["info", "m"])?;
+        folder.info_refuses(&["`model.safetensors`", again])?;
     }
     let twice = format!("{{\"a\": {}, \"a\": {}}}", a(), entry("F32", json!([2]), [8, 16]));
     folder.raw_weights(&twice, &[0; 16])?;
@@ -297,12 +331,15 @@ fn an_index_that_points_elsewhere() -> Outcome {
         let text = json!({ "metadata": {}, "weight_map": { "model.norm.weight": shard } }).to_string();
         folder.write("model.safetensors.index.json", text)?;
         folder.run_refuses(&[index, &format!("`{shard}`"), expected])?;
+        folder.info_refuses(&[shard])?;
     }
     folder.write("model.safetensors.index.json", "{\"weight_map\": []}")?;
     folder.run_refuses(&[index, "the index cannot be understood"])?;
+    folder.info_refuses(&["`model.safetensors.index.json`"])?;
     fs::remove_file(folder.model().join("model.safetensors.index.json"))?;
     std::os::unix::fs::symlink("/etc/passwd", folder.model().join("model.safetensors"))?;
-    folder.run_refuses(&["model.safetensors`", "leads outside its directory", "refused"])
+    folder.run_refuses(&["model.safetensors`", "leads outside its directory", "refused"])?;
+    folder.info_refuses(&["`model.safetensors`", "refused"])
 }
 
 #[test]

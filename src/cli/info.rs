@@ -26,7 +26,13 @@ impl Info {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
         let (registry, facts) = self.source.open(global, Want::Description)?;
         let inspector = Inspector::new(&registry, Hub::none());
-        let (info, problem) = inspector.inspect(&facts, &inspector.find(&facts));
+        let outcome = inspector.find(&facts);
+        let (mut info, mut problem) = inspector.inspect(&facts, &outcome);
+        if let (None, Ok(found)) = (&problem, &outcome) {
+            problem = inspector.misfit(&facts, found);
+            info.is_supported = problem.is_none();
+            info.error = problem.as_ref().map(ToString::to_string);
+        }
         let text = if self.json { serde_json::to_string_pretty(&info)? + "\n" } else { table(&info) };
         output::print(&text);
         problem.map_or(Ok(ExitCode::SUCCESS), |problem| Err(problem.into()))

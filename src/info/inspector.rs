@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{ModelInfo, Support};
 use crate::diag::Problem;
 use crate::facts::{self, Facts, FactsError, Hub};
+use crate::lang::Program;
 use crate::matcher::{Match, Matcher, NoMatch};
-use crate::model::Fingerprints;
+use crate::model::{self, Fingerprints};
 use crate::registry::Registry;
 
 /// Asks about models with one registry and one cache.
@@ -82,14 +84,13 @@ impl<'r> Inspector<'r> {
     ) -> (ModelInfo, Option<Problem>) {
         let support = self.support_of(facts, outcome);
         let quantization = facts.quantization();
-        let stored = facts.dtypes().and_then(|dtypes| Ok((facts.parameters()?, dtypes)));
-        let header_error = stored.as_ref().err().map(ToString::to_string);
-        let error = support.error.or(header_error);
+        let stored = self.stored(facts, outcome.as_ref().ok());
+        let error = support.error.or_else(|| stored.as_ref().err().cloned());
         let problem = error.as_ref().map(|error| match outcome {
             Err(reasons) => reasons.problem(facts),
             Ok(_) => Problem::unplaced("cannot-be-loaded", error.clone()),
         });
-        let (parameters, dtypes) = stored.unwrap_or_default();
+        let stored = stored.unwrap_or_default();
         let info = ModelInfo {
             name: facts.name().to_owned(),
             architecture: support.architecture,
@@ -102,12 +103,24 @@ impl<'r> Inspector<'r> {
             is_omni: self.matcher.has_trait_of(facts, outcome, "omni"),
             is_supported: error.is_none(),
             has_custom_files: support.has_custom_files,
-            parameters,
-            dtypes,
+            parameters: stored.parameters,
+            dtypes: stored.dtypes,
             size_on_disk: facts.size_on_disk(),
             error,
         };
         (info, problem)
+    }
+
+    /// What in the definition does not fit the config, by building its layers: that takes milliseconds, which
+    /// [`ModelInfo`] does without. What only a run of it would show stays unsaid.
+    #[must_use]
+    pub fn misfit(&self, facts: &Facts, found: &Match) -> Option<Problem> {
+        let registry = self.matcher.registry();
+        let architecture = registry.architectures.get(found.architecture_name()?)?;
+        let mut config = found.config(facts).clone();
+        model::complete(registry, architecture, facts, &mut config);
+        let source = facts.config().map(|document| Arc::clone(&document.source));
+        Program::build(registry, architecture, &config, source).err()
     }
 
     /// Whether a model can be loaded, and if not, why.

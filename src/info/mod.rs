@@ -9,6 +9,7 @@
 
 mod inspector;
 mod obstacle;
+mod stored;
 
 use std::path::Path;
 use std::sync::LazyLock;

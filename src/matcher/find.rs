@@ -137,13 +137,13 @@ impl<'r> Matcher<'r> {
             }
         }
         for name in &claimed {
-            if cascade.note(Step::Case, name, names.other_case(self.folded(), name)) {
+            if cascade.note(Step::Case, name, names.other_case(name)) {
                 return cascade;
             }
         }
         if let Some(name) = config.get("model_type").and_then(Value::as_str).filter(|name| !name.is_empty()) {
             let found = match names.exact_model_type(name) {
-                Ok(None) => names.folded_model_type(self.folded(), name),
+                Ok(None) => names.folded_model_type(name),
                 other => other,
             };
             cascade.note(Step::ModelType, name, found);

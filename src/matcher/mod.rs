@@ -34,7 +34,6 @@ pub use repair::{Applied, Change, undo};
 pub use tokenizer::TokenizerHint;
 pub use trace::{RuleTrace, Trace};
 
-use names::Folded;
 use patterns::Patterns;
 
 /// A registry made ready for matching many directories; patterns are compiled when first needed.
@@ -42,7 +41,6 @@ use patterns::Patterns;
 pub struct Matcher<'r> {
     registry: &'r Registry,
     patterns: Patterns,
-    folded: OnceLock<Folded>,
     by_priority: OnceLock<Vec<&'r Rule>>,
 }
 
@@ -170,12 +168,7 @@ impl<'r> Matcher<'r> {
     /// A matcher over a registry; nothing is compiled yet.
     #[must_use]
     pub fn new(registry: &'r Registry) -> Self {
-        Self {
-            registry,
-            patterns: Patterns::default(),
-            folded: OnceLock::new(),
-            by_priority: OnceLock::new(),
-        }
+        Self { registry, patterns: Patterns::default(), by_priority: OnceLock::new() }
     }
 
     /// The registry it matches against.
@@ -194,10 +187,6 @@ impl<'r> Matcher<'r> {
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         self.patterns.problems(&self.registry.rules)
-    }
-
-    fn folded(&self) -> &Folded {
-        self.folded.get_or_init(|| Folded::new(self.registry))
     }
 
     /// The rules, highest priority first, by id among equals.

@@ -1,11 +1,12 @@
 //! From the names in a config to a known architecture: exact, alias or other case, model type.
 //!
-//! Exact names are looked up where they stand; an index of folded spellings is built only when that fails.
+//! Exact names are looked up where they stand; other spellings only when that fails.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::registry::Registry;
+use crate::registry::rules::fold_model_type;
 
 /// How an architecture was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,46 +87,6 @@ pub(super) struct Ambiguous {
     pub(super) candidates: Vec<String>,
 }
 
-/// Names folded to lower case, and what they mean.
-#[derive(Debug)]
-pub(super) struct Folded {
-    names: HashMap<String, BTreeSet<String>>,
-    model_types: HashMap<String, BTreeSet<String>>,
-}
-
-impl Folded {
-    pub(super) fn new(registry: &Registry) -> Self {
-        let (mut names, mut model_types) = (HashMap::new(), HashMap::new());
-        let rules = &registry.rules;
-        let mut add = |name: &str, target: &str| {
-            names.entry(name.to_lowercase()).or_insert_with(BTreeSet::new).insert(target.to_owned());
-        };
-        for (name, architecture) in &registry.architectures {
-            add(name, name);
-            architecture.aliases.iter().for_each(|alias| add(&alias.text, name));
-        }
-        for name in rules.all_known().into_keys() {
-            add(name, name);
-        }
-        for (name, alias) in rules.all_aliases() {
-            add(name, &alias.target.text);
-        }
-        for name in rules.all_model_types().into_keys() {
-            model_types.entry(fold_type(name)).or_insert_with(BTreeSet::new).insert(name.to_owned());
-        }
-        for architecture in registry.architectures.values() {
-            for name in &architecture.model_types {
-                model_types.entry(fold_type(&name.text)).or_default().insert(name.text.clone());
-            }
-        }
-        Self { names, model_types }
-    }
-}
-
-fn fold_type(name: &str) -> String {
-    name.to_lowercase().replace('-', "_")
-}
-
 /// How many aliases may follow one another.
 const ALIAS_CHAIN: usize = 8;
 
@@ -184,10 +145,20 @@ impl Names<'_> {
     }
 
     /// The architecture whose name differs in case alone.
-    pub(super) fn other_case(self, folded: &Folded, name: &str) -> Result<Option<Found>, Ambiguous> {
-        let Some(candidates) = folded.names.get(&name.to_lowercase()) else { return Ok(None) };
+    pub(super) fn other_case(self, name: &str) -> Result<Option<Found>, Ambiguous> {
+        let folded = name.to_lowercase();
+        let is_same = |other: &str| other.to_lowercase() == folded;
+        let rules = &self.registry.rules;
+        let mut candidates: BTreeSet<&str> = rules.known_in_other_case(name).into_keys().collect();
+        candidates
+            .extend(rules.aliases_in_other_case(name).into_values().map(|alias| alias.target.text.as_str()));
+        for (target, architecture) in &self.registry.architectures {
+            if is_same(target) || architecture.aliases.iter().any(|alias| is_same(&alias.text)) {
+                candidates.insert(target);
+            }
+        }
         let resolved: BTreeMap<String, Found> = candidates
-            .iter()
+            .into_iter()
             .filter_map(|target| self.known(target, Some(name), Step::Case).or_else(|| self.alias(target)))
             .map(|found| {
                 (found.name.clone(), Found { claimed: Some(name.to_owned()), step: Step::Case, ..found })
@@ -215,10 +186,13 @@ impl Names<'_> {
     }
 
     /// The architecture that a model type stands for, spelled with other case or other dashes.
-    pub(super) fn folded_model_type(self, folded: &Folded, name: &str) -> Result<Option<Found>, Ambiguous> {
-        let Some(candidates) = folded.model_types.get(&fold_type(name)) else { return Ok(None) };
+    pub(super) fn folded_model_type(self, name: &str) -> Result<Option<Found>, Ambiguous> {
+        let folded = fold_model_type(name);
+        let listed = self.registry.rules.model_types_in_other_spelling(name).into_keys();
+        let claimed = self.registry.architectures.values().flat_map(|entry| &entry.model_types);
+        let claimed = claimed.map(|name| name.text.as_str()).filter(|name| fold_model_type(name) == folded);
         let mut resolved = BTreeMap::new();
-        for candidate in candidates {
+        for candidate in listed.chain(claimed).collect::<BTreeSet<_>>() {
             if let Some(found) = self.exact_model_type(candidate)? {
                 resolved.insert(found.name.clone(), found);
             }

@@ -24,31 +24,35 @@ const ENOUGH: f64 = 0.8;
 
 /// The names nearest to any of `claimed`, or to the architecture of the nearest model type, best first.
 pub(super) fn nearest(registry: &Registry, claimed: &[String], model_type: Option<&str>) -> Vec<Near> {
-    let mut near: Vec<Near> = Vec::new();
-    let names = every_name(registry);
+    let mut scores: Vec<(f64, &str)> = Vec::new();
     let folded: Vec<String> = claimed.iter().map(|claim| claim.to_lowercase()).collect();
-    for &(name, category, status) in &names {
+    let mut names = registry.rules.known_names();
+    names.extend(registry.architectures.keys().map(String::as_str));
+    for name in names {
         let name_folded = name.to_lowercase();
         let likeness = |claim: &String| strsim::jaro_winkler(claim, &name_folded);
-        let score = folded.iter().map(likeness).fold(0.0, f64::max);
-        if score >= ENOUGH {
-            near.push(Near { name: name.to_owned(), category: category.to_owned(), status, score });
-        }
+        scores.push((folded.iter().map(likeness).fold(0.0, f64::max), name));
     }
     if let Some(wanted) = model_type.filter(|_| claimed.is_empty()) {
-        for (name, entry) in registry.rules.all_model_types() {
-            let score = likeness(wanted, name);
-            let target = entry.architecture.text.as_str();
-            let known = names.iter().find(|(name, ..)| *name == target);
-            if let Some(&(name, category, status)) = known.filter(|_| score >= ENOUGH) {
-                near.push(Near { name: name.to_owned(), category: category.to_owned(), status, score });
-            }
-        }
+        let types = registry.rules.model_type_names().into_iter();
+        let types = types.map(|name| (likeness(wanted, name), name)).filter(|(score, _)| *score >= ENOUGH);
+        scores.extend(types.filter_map(|(score, name)| {
+            Some((score, registry.rules.model_type(name)?.architecture.text.as_str()))
+        }));
     }
-    near.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(&b.name)));
-    near.dedup_by(|a, b| a.name == b.name);
-    near.truncate(OFFERED);
-    near
+    scores.retain(|(score, _)| *score >= ENOUGH);
+    scores.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    scores.dedup_by(|a, b| a.1 == b.1);
+    // What is known of a name is looked up for those alone that are offered.
+    scores.into_iter().filter_map(|(score, name)| near(registry, score, name)).take(OFFERED).collect()
+}
+
+fn near(registry: &Registry, score: f64, name: &str) -> Option<Near> {
+    let (category, status) = match registry.architectures.get(name) {
+        Some(defined) => (&defined.category.text, Status::Defined),
+        None => (&registry.rules.known(name)?.category, Status::Known),
+    };
+    Some(Near { name: name.to_owned(), category: category.clone(), status, score })
 }
 
 /// The defined architecture that comes nearest to a known one, of the same task if there is such.
@@ -63,14 +67,6 @@ pub(super) fn nearest_defined<'r>(registry: &'r Registry, name: &str, task: &str
             .map(|(_, other)| other)
     };
     scored(true).or_else(|| scored(false))
-}
-
-fn every_name(registry: &Registry) -> Vec<(&str, &str, Status)> {
-    let defined = registry.architectures.iter();
-    let defined = defined.map(|(name, entry)| (name.as_str(), entry.category.text.as_str(), Status::Defined));
-    let known = registry.rules.all_known().into_iter();
-    let known = known.filter(|(name, _)| !registry.architectures.contains_key(*name));
-    defined.chain(known.map(|(name, entry)| (name, entry.category.as_str(), Status::Known))).collect()
 }
 
 fn likeness(a: &str, b: &str) -> f64 {

@@ -11,7 +11,7 @@ use crate::weights::{Checkpoint, OpenOptions, WeightsError};
 
 /// The checkpoint: the weight file that was pointed at, if one was, else the first of `files` that is there, else
 /// the one of the directory.
-pub(super) fn checkpoint(facts: &Facts, files: &[String]) -> Result<Checkpoint, WeightsError> {
+pub(crate) fn checkpoint(facts: &Facts, files: &[String]) -> Result<Checkpoint, WeightsError> {
     const ENDINGS: [&str; 7] = [".safetensors", ".npz", ".bin", ".pt", ".pth", ".ckpt", ".index.json"];
     // One shard of a set stands for the set.
     let whole = |file: &&str| ENDINGS.iter().any(|ending| file.ends_with(ending)) && !file.contains("-of-");

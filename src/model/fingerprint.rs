@@ -1,7 +1,8 @@
 //! Which definitions a checkpoint's tensors fit: the last resort of the matcher.
 //!
-//! Takes the headers of a checkpoint and a config; gives, for every definition that can be built with that config,
-//! how many tensors agree. It is the same comparison that loading makes, so that an exact fit is one that loads.
+//! Takes the headers of a checkpoint and a config; gives, for the definitions that come nearest by names alone and can
+//! be built with that config, how many tensors agree. It is the same comparison that loading makes, so that an exact
+//! fit is one that loads.
 //!
 //! Absent on purpose: the choice. Which of the candidates it is, and whether that is certain, is for `matcher` to say.
 
@@ -9,13 +10,17 @@ use serde_json::Value;
 
 use super::complete::checkpoint;
 use super::load::{LoadError, bind};
+use super::outline::{Outlines, Stock};
 use crate::facts::Facts;
 use crate::lang::Program;
 use crate::matcher::{self, Candidate};
 use crate::registry::{Architecture, Registry};
 use crate::weights::{BindReport, Checkpoint};
 
-/// Compares a checkpoint's tensors with every definition of a registry.
+/// How many definitions are built and compared, with those that are as near as the last of them.
+const COMPARED: usize = 3;
+
+/// Compares a checkpoint's tensors with the definitions of a registry.
 #[derive(Debug, Clone, Copy)]
 pub struct Fingerprints<'r> {
     registry: &'r Registry,
@@ -33,8 +38,28 @@ impl matcher::Fingerprints for Fingerprints<'_> {
     fn compare(&self, facts: &Facts, config: &Value) -> Vec<Candidate> {
         let Ok(checkpoint) = checkpoint(facts, &[]) else { return Vec::new() };
         let compare = |architecture| candidate(self.registry, architecture, config, &checkpoint).ok();
-        self.registry.architectures.values().filter_map(compare).map(|(candidate, _)| candidate).collect()
+        let near = nearest(self.registry, &checkpoint, COMPARED).into_iter();
+        near.filter_map(compare).map(|(candidate, _)| candidate).collect()
     }
+}
+
+/// The definitions whose names come nearest to those of a checkpoint, best first, by name among equals: so many, and
+/// those that are as near as the last of them.
+fn nearest<'r>(registry: &'r Registry, checkpoint: &Checkpoint, count: usize) -> Vec<&'r Architecture> {
+    let stock = Stock::new(checkpoint.tensors().map(|(name, _)| name));
+    let outlines = Outlines::new(registry);
+    let scored = registry
+        .architectures
+        .values()
+        .filter_map(|architecture| Some((outlines.likeness(architecture, &stock)?, architecture)));
+    let mut scored: Vec<(f64, &Architecture)> = scored.collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let least = scored.get(count - 1).map_or(0.0, |(score, _)| *score);
+    scored
+        .into_iter()
+        .take_while(|(score, _)| *score >= least)
+        .map(|(_, architecture)| architecture)
+        .collect()
 }
 
 /// How a checkpoint's tensors compare with those of one definition, and what does not fit.
@@ -62,4 +87,73 @@ pub(super) fn candidate(
         candidate.agree = own.saturating_sub(candidate.missing + candidate.reshaped);
     }
     Ok((candidate, *report))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    use rayon::prelude::*;
+
+    use super::*;
+    use crate::facts;
+    use crate::model::complete;
+
+    const FILES: [&str; 7] = [
+        "model.safetensors",
+        "diffusion_pytorch_model.safetensors",
+        "sae_weights.safetensors",
+        "sae.safetensors",
+        "params.safetensors",
+        "params.npz",
+        "ae.pt",
+    ];
+
+    /// The folders below `dir` that hold a recorded checkpoint.
+    fn recorded(dir: &Path, found: &mut Vec<PathBuf>) {
+        if FILES.iter().any(|file| dir.join(file).is_file()) {
+            found.push(dir.to_owned());
+        }
+        let entries = std::fs::read_dir(dir).expect("there").map(|entry| entry.expect("an entry").path());
+        // Variants of a model differ in their config, and hardly in their tensors.
+        let folders = entries.filter(|path| path.is_dir() && !path.ends_with("variants"));
+        folders.for_each(|folder| recorded(&folder, found));
+    }
+
+    /// What decides: the exact fits, or else the nearest.
+    fn winners(mut candidates: Vec<Candidate>) -> BTreeSet<String> {
+        candidates.retain(|candidate| candidate.agree > 0);
+        let best = candidates.iter().map(Candidate::score).fold(0.0, f64::max);
+        candidates.retain(|candidate| candidate.score() >= best);
+        candidates.into_iter().map(|candidate| candidate.architecture).collect()
+    }
+
+    #[test]
+    fn comparing_a_few_finds_what_comparing_all_would_find() {
+        let registry = Registry::shipped().expect("no errors");
+        let mut folders = Vec::new();
+        recorded(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity"), &mut folders);
+        let compared = folders.par_iter().map(|folder| {
+            let facts = facts::read(folder).expect("facts");
+            let checkpoint = checkpoint(&facts, &FILES.map(str::to_owned)).expect("a checkpoint");
+            let compare = |architecture: &Architecture| {
+                let mut config = facts.value().clone();
+                complete(registry, architecture, &facts, &mut config);
+                candidate(registry, architecture, &config, &checkpoint).ok().map(|(candidate, _)| candidate)
+            };
+            let few = nearest(registry, &checkpoint, COMPARED);
+            // All that have a name in common: the others have none that could agree.
+            let all = nearest(registry, &checkpoint, registry.architectures.len());
+            let all = all.into_iter().filter_map(compare).collect();
+            let count = few.len();
+            let few = few.into_iter().filter_map(compare).collect();
+            assert_eq!(winners(few), winners(all), "{}", folder.display());
+            count
+        });
+        let compared: usize = compared.sum();
+        assert!(folders.len() > 30, "{}", folders.len());
+        let all = folders.len() * registry.architectures.len();
+        assert!(compared * 4 < all, "{compared} of {all} were compared, and that takes long");
+    }
 }

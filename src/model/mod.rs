@@ -47,6 +47,7 @@ mod load;
 mod loader;
 #[expect(clippy::module_inception, reason = "the layer is named for its main type")]
 mod model;
+mod outline;
 mod params;
 mod renames;
 mod run;
@@ -56,7 +57,7 @@ mod scaffold;
 mod session;
 mod text;
 
-pub(crate) use complete::complete;
+pub(crate) use complete::{checkpoint, complete};
 pub use error::ModelError;
 pub use fingerprint::Fingerprints;
 pub use inputs::{Given, Inputs};

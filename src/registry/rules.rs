@@ -6,7 +6,7 @@
 //!
 //! Absent on purpose: the evaluation of conditions (`matcher`), and compiled patterns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -289,6 +289,69 @@ impl Rules {
         self.all("argued", |naming| &naming.argued)
     }
 
+    /// Every name that is known without a definition, without what is known of it.
+    #[must_use]
+    pub fn known_names(&self) -> BTreeSet<&str> {
+        self.names("known", |naming| &naming.known)
+    }
+
+    /// The names of every model type.
+    #[must_use]
+    pub fn model_type_names(&self) -> BTreeSet<&str> {
+        self.names("model-types", |naming| &naming.model_types)
+    }
+
+    /// The known names that differ from this one in case at most.
+    #[must_use]
+    pub fn known_in_other_case(&self, name: &str) -> BTreeMap<&str, &Known> {
+        self.folded("known", name, str::to_lowercase, |naming| &naming.known)
+    }
+
+    /// The aliases that differ from this name in case at most.
+    #[must_use]
+    pub fn aliases_in_other_case(&self, name: &str) -> BTreeMap<&str, &Alias> {
+        self.folded("aliases", name, str::to_lowercase, |naming| &naming.aliases)
+    }
+
+    /// The model types that differ from this one in case and dashes at most.
+    #[must_use]
+    pub fn model_types_in_other_spelling(&self, name: &str) -> BTreeMap<&str, &ModelType> {
+        self.folded("model-types", name, fold_model_type, |naming| &naming.model_types)
+    }
+
+    fn names<T: 'static>(
+        &self,
+        table: &'static str,
+        of: fn(&Naming) -> &BTreeMap<String, T>,
+    ) -> BTreeSet<&str> {
+        let mut names: BTreeSet<&str> = of(&self.naming).keys().map(String::as_str).collect();
+        if let Some(shipped) = self.shipped_names {
+            for name in shipped.names(table) {
+                names.insert(name);
+            }
+        }
+        names
+    }
+
+    fn folded<T: 'static>(
+        &self,
+        table: &'static str,
+        name: &str,
+        fold: fn(&str) -> String,
+        of: fn(&Naming) -> &BTreeMap<String, T>,
+    ) -> BTreeMap<&str, &T> {
+        let wanted = fold(name);
+        let mut found: BTreeMap<&str, &T> = BTreeMap::new();
+        if let Some(shipped) = self.shipped_names {
+            for naming in shipped.mentioning_folded(table, &wanted, fold) {
+                found.extend(of(naming).iter().map(|(name, entry)| (name.as_str(), entry)));
+            }
+        }
+        found.extend(of(&self.naming).iter().map(|(name, entry)| (name.as_str(), entry)));
+        found.retain(|name, _| fold(name) == wanted);
+        found
+    }
+
     fn named<T: 'static>(
         &self,
         table: &'static str,
@@ -313,6 +376,12 @@ impl Rules {
         all.extend(of(&self.naming).iter().map(|(name, entry)| (name.as_str(), entry)));
         all
     }
+}
+
+/// A model type as it is compared with others: in lower case, every dash an underscore.
+#[must_use]
+pub fn fold_model_type(name: &str) -> String {
+    name.to_lowercase().replace('-', "_")
 }
 
 impl fmt::Display for Condition {

@@ -94,12 +94,19 @@ pub(super) static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
 /// The shipped names.
 static NAME_LISTS: LazyLock<NameLists> = LazyLock::new(|| {
     let parts = PARTS.1.iter().filter(|part| NAMES.contains(&part.table));
-    NameLists(parts.map(|part| (part, OnceLock::new())).collect())
+    NameLists(parts.map(|part| NameList { part, read: OnceLock::new(), folded: OnceLock::new() }).collect())
 });
 
 /// Lists of names, each parsed when a name that its text mentions is asked for.
 #[derive(Debug)]
-pub(super) struct NameLists(Vec<(&'static Part, OnceLock<Naming>)>);
+pub(super) struct NameLists(Vec<NameList>);
+
+#[derive(Debug)]
+struct NameList {
+    part: &'static Part,
+    read: OnceLock<Naming>,
+    folded: OnceLock<String>,
+}
 
 impl NameLists {
     /// The lists of a table in which `name` may stand, the ones that win first.
@@ -108,21 +115,50 @@ impl NameLists {
         table: &'static str,
         name: &str,
     ) -> impl Iterator<Item = &'static Naming> {
-        let lists = self.0.iter().rev().filter(move |(part, _)| {
-            part.table == table && part.source.text[part.range.clone()].contains(name)
-        });
-        lists.map(Self::naming)
+        let lists = self.of(table).rev().filter(move |list| list.text().contains(name));
+        lists.map(NameList::naming)
+    }
+
+    /// The lists of a table in which `name` may stand in another spelling, the ones that win last: both are compared
+    /// as `fold` makes them, which is always the same for a table.
+    pub(super) fn mentioning_folded(
+        &'static self,
+        table: &'static str,
+        name: &str,
+        fold: fn(&str) -> String,
+    ) -> impl Iterator<Item = &'static Naming> {
+        let lists =
+            self.of(table).filter(move |list| list.folded.get_or_init(|| fold(list.text())).contains(name));
+        lists.map(NameList::naming)
     }
 
     /// Every list of a table, the ones that win last.
     pub(super) fn all(&'static self, table: &'static str) -> impl Iterator<Item = &'static Naming> {
-        self.0.iter().filter(move |(part, _)| part.table == table).map(Self::naming)
+        self.of(table).map(NameList::naming)
     }
 
-    fn naming((part, read): &'static (&'static Part, OnceLock<Naming>)) -> &'static Naming {
-        read.get_or_init(|| {
+    /// Every name of a table. The shipped lists have an entry a line, so that nothing has to be parsed.
+    pub(super) fn names(&'static self, table: &'static str) -> impl Iterator<Item = &'static str> {
+        self.of(table).flat_map(|list| list.text().lines()).filter_map(|line| {
+            let (name, _) = line.split_once('=').filter(|_| !line.starts_with(['#', '[']))?;
+            Some(name.trim().trim_matches('"'))
+        })
+    }
+
+    fn of(&'static self, table: &'static str) -> impl DoubleEndedIterator<Item = &'static NameList> {
+        self.0.iter().filter(move |list| list.part.table == table)
+    }
+}
+
+impl NameList {
+    fn text(&self) -> &'static str {
+        &self.part.source.text[self.part.range.clone()]
+    }
+
+    fn naming(&'static self) -> &'static Naming {
+        self.read.get_or_init(|| {
             let mut registry = Registry::default();
-            let problems = load::merge_part(&mut registry, &part.source, part.range.clone());
+            let problems = load::merge_part(&mut registry, &self.part.source, self.part.range.clone());
             debug_assert!(problems.is_empty(), "{problems}");
             Arc::unwrap_or_clone(registry.rules).naming
         })
@@ -182,6 +218,16 @@ mod tests {
         }
         for (name, argument) in theirs.all_arguments() {
             assert_eq!(ours.argument(name), Some(argument.as_str()));
+        }
+        let names = |names: std::collections::BTreeSet<&str>| {
+            names.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(names(ours.known_names()), names(theirs.known_names()), "a name stands on a line");
+        assert_eq!(names(ours.model_type_names()), names(theirs.model_type_names()));
+        for name in ours.known_names() {
+            let upper = ours.known_in_other_case(&name.to_uppercase());
+            assert!(upper.contains_key(name), "{name}: {upper:?}");
+            assert_eq!(upper.len(), theirs.known_in_other_case(&name.to_uppercase()).len(), "{name}");
         }
         let counts = |rules: &super::super::rules::Rules| {
             [

@@ -1,0 +1,319 @@
+//! Which tensors a definition may have, told from its text.
+//!
+//! In: a registry, and the names in a checkpoint. Out: how alike the two are, by names alone. A definition is built
+//! against a config in milliseconds; this takes microseconds, and says which few are worth it.
+//!
+//! What a config decides (sizes, conditions, how often something is repeated) counts as possible, so that the names
+//! told are too many rather than too few: a test holds them against what the definitions build.
+
+use std::cell::{LazyCell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use globset::GlobSet;
+
+use crate::registry::{Architecture, Code, Entries, Module, Registry};
+use crate::weights::{Renames, globs, without_numbers};
+
+/// How deep modules may lie in one another, and how many tensors are told at most: a text may go round in circles.
+const DEEPEST: usize = 32;
+const MOST: usize = 20_000;
+
+/// The names in a checkpoint, numbers left out.
+#[derive(Debug)]
+pub(super) struct Stock {
+    /// How many tensors have a name, and one of them.
+    names: BTreeMap<String, (usize, String)>,
+    /// The most tensors that share a name with so many numbers in it.
+    repeats: BTreeMap<usize, usize>,
+}
+
+impl Stock {
+    pub(super) fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut stock = Self { names: BTreeMap::new(), repeats: BTreeMap::new() };
+        for name in names {
+            let (count, _) = stock.names.entry(without_numbers(name)).or_insert_with(|| (0, name.to_owned()));
+            *count += 1;
+        }
+        for (name, (count, _)) in &stock.names {
+            let most = stock.repeats.entry(holes(name)).or_default();
+            *most = (*most).max(*count);
+        }
+        stock
+    }
+}
+
+fn holes(name: &str) -> usize {
+    name.matches("{}").count()
+}
+
+/// A tensor that a definition may have, under any of these names.
+#[derive(Debug)]
+struct Expected {
+    holes: usize,
+    /// Whether only a config says if it is there.
+    optional: bool,
+}
+
+/// What a module's text says, everything inherited included.
+#[derive(Debug, Default)]
+struct Shape<'r> {
+    layers: Vec<Below<'r>>,
+    tensors: Vec<Own<'r>>,
+    replace: Vec<(&'r str, &'r str)>,
+}
+
+#[derive(Debug)]
+struct Below<'r> {
+    name: &'r str,
+    /// The modules that it may be.
+    modules: Vec<&'r str>,
+    /// How many lists it lies in.
+    lists: usize,
+    optional: bool,
+}
+
+#[derive(Debug)]
+struct Own<'r> {
+    name: &'r str,
+    /// Other names under which it may be stored, relative to its module unless they begin with `/`.
+    stored: Vec<String>,
+    optional: bool,
+}
+
+/// Tells which tensors the definitions of a registry may have.
+#[derive(Debug)]
+pub(super) struct Outlines<'r> {
+    registry: &'r Registry,
+    shapes: RefCell<HashMap<&'r str, Rc<Shape<'r>>>>,
+}
+
+/// The tensors told so far, and under which names.
+#[derive(Debug, Default)]
+struct Told {
+    expected: Vec<Expected>,
+    names: HashMap<String, usize>,
+}
+
+impl<'r> Outlines<'r> {
+    pub(super) fn new(registry: &'r Registry) -> Self {
+        Self { registry, shapes: RefCell::default() }
+    }
+
+    /// The part of all tensors on either side that may agree, from 0 to 1; `None` if there are none.
+    #[expect(clippy::cast_precision_loss, reason = "a share of a few thousand tensors")]
+    pub(super) fn likeness(&self, architecture: &'r Architecture, stock: &Stock) -> Option<f64> {
+        let told = self.tell(architecture);
+        let renames = Some(&architecture.rename).filter(|pairs| !pairs.is_empty());
+        let renames = renames.and_then(|pairs| Renames::compile(pairs).ok());
+        let mut found = vec![false; told.expected.len()];
+        let (mut agree, mut unexpected) = (0, 0);
+        let ignored = LazyCell::new(|| ignored(architecture));
+        for (name, (count, example)) in &stock.names {
+            let renamed = renames.as_ref().map(|renames| without_numbers(&renames.apply(example)));
+            if let Some(at) = told.find(renamed.as_ref().unwrap_or(name), &architecture.prefixes) {
+                found[at] = true;
+                agree += count;
+            } else if !ignored.as_ref().is_some_and(|globs| globs.is_match(example)) {
+                unexpected += count;
+            }
+        }
+        let missing =
+            told.expected.iter().zip(found).filter(|(expected, found)| !found && !expected.optional);
+        let missing = missing.map(|(expected, _)| stock.repeats.get(&expected.holes).copied().unwrap_or(1));
+        let all = agree + unexpected + missing.sum::<usize>();
+        (agree > 0).then(|| agree as f64 / all as f64)
+    }
+
+    /// The names that the tensors of a definition may have, numbers left out.
+    #[cfg(test)]
+    fn names(&self, architecture: &'r Architecture) -> std::collections::BTreeSet<String> {
+        self.tell(architecture).names.into_keys().collect()
+    }
+
+    fn tell(&self, architecture: &'r Architecture) -> Told {
+        let mut told = Told::default();
+        self.walk(&architecture.module.text, &mut String::new(), &[], (false, 0), &mut told);
+        told
+    }
+
+    fn walk(
+        &self,
+        module: &'r str,
+        path: &mut String,
+        outer: &[Rc<Shape<'r>>],
+        (optional, depth): (bool, usize),
+        told: &mut Told,
+    ) {
+        if depth > DEEPEST || told.expected.len() > MOST {
+            return;
+        }
+        let shape = self.shape(module);
+        for own in &shape.tensors {
+            told.add(path, own, optional);
+        }
+        let inner;
+        let around = if shape.replace.is_empty() {
+            outer
+        } else {
+            inner = [&[Rc::clone(&shape)], outer].concat();
+            &inner
+        };
+        let length = path.len();
+        for below in &shape.layers {
+            join(path, below.name);
+            for _ in 0..below.lists {
+                join(path, "{}");
+            }
+            for &module in &below.modules {
+                let module = around.iter().fold(module, |name, shape| {
+                    shape.replace.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| to)
+                });
+                self.walk(module, path, around, (optional || below.optional, depth + 1), told);
+            }
+            path.truncate(length);
+        }
+    }
+
+    fn shape(&self, module: &'r str) -> Rc<Shape<'r>> {
+        if let Some(shape) = self.shapes.borrow().get(module) {
+            return Rc::clone(shape);
+        }
+        let shape = Rc::new(self.read(module));
+        self.shapes.borrow_mut().insert(module, Rc::clone(&shape));
+        shape
+    }
+
+    fn read(&self, module: &str) -> Shape<'r> {
+        let mut chain: Vec<&'r Module> = Vec::new();
+        let mut next = self.registry.modules.get(module);
+        while let Some(module) = next.filter(|_| chain.len() < DEEPEST) {
+            chain.push(module);
+            next = module.extends.as_ref().and_then(|name| self.registry.modules.get(&name.text));
+        }
+        chain.reverse();
+        let merged = |of: fn(&Module) -> &Entries<Code>| -> BTreeMap<&'r str, &'r str> {
+            let entries = chain.iter().flat_map(|module| of(module));
+            entries.map(|(name, code)| (name.text.as_str(), code.text.as_str())).collect()
+        };
+        let tied = merged(|module| &module.tied);
+        let stored = merged(|module| &module.stored);
+        let is_optional = |name: &str, text: &str| text.contains(" if ") || tied.contains_key(name);
+        let layers = merged(|module| &module.layers).into_iter().map(|(name, text)| Below {
+            name,
+            modules: self.modules(text),
+            lists: text.bytes().filter(|byte| !byte.is_ascii_whitespace()).take_while(|&b| b == b'[').count(),
+            optional: is_optional(name, text),
+        });
+        let params = merged(|module| &module.params).into_iter().chain(merged(|module| &module.buffers));
+        let tensors = params.filter(|(_, text)| text.trim() != "None").map(|(name, text)| Own {
+            name,
+            stored: stored.get(name).map(|text| templates(text)).unwrap_or_default(),
+            optional: is_optional(name, text),
+        });
+        Shape {
+            layers: layers.filter(|below| !below.modules.is_empty()).collect(),
+            tensors: tensors.collect(),
+            replace: chain
+                .iter()
+                .rev()
+                .flat_map(|module| &module.replace)
+                .map(|(from, to)| (from.text.as_str(), to.text.as_str()))
+                .collect(),
+        }
+    }
+
+    /// The modules that an expression names.
+    fn modules(&self, text: &str) -> Vec<&'r str> {
+        let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        let mut modules: Vec<&'r str> =
+            words.filter_map(|word| Some(self.registry.modules.get_key_value(word)?.0.as_str())).collect();
+        modules.sort_unstable();
+        modules.dedup();
+        modules
+    }
+}
+
+impl Told {
+    fn add(&mut self, path: &str, own: &Own<'_>, optional: bool) {
+        let at = self.expected.len();
+        let mut holes_of = None;
+        let own_name = [own.name.to_owned()];
+        let stored = if own.stored.is_empty() { own_name.as_slice() } else { &own.stored };
+        for template in stored {
+            let name = match template.strip_prefix('/') {
+                Some(absolute) => absolute.to_owned(),
+                None if path.is_empty() => template.clone(),
+                None => format!("{path}.{template}"),
+            };
+            holes_of.get_or_insert(holes(&name));
+            self.names.entry(without_numbers(&name)).or_insert(at);
+        }
+        let holes = holes_of.unwrap_or_default();
+        self.expected.push(Expected { holes, optional: optional || own.optional });
+    }
+
+    /// The tensor that a checkpoint's name means, whatever it puts before its names or leaves out of them.
+    fn find(&self, name: &str, prefixes: &[String]) -> Option<usize> {
+        let under = |prefix: &String| {
+            let longer = || self.names.get(&format!("{prefix}{name}"));
+            name.strip_prefix(prefix).and_then(|name| self.names.get(name)).or_else(longer)
+        };
+        self.names.get(name).or_else(|| prefixes.iter().find_map(under)).copied()
+    }
+}
+
+/// The names in an expression that says how something is stored, `{}` for what stands in braces.
+fn templates(text: &str) -> Vec<String> {
+    let mut templates = Vec::new();
+    for call in text.split("tensor(").skip(1) {
+        let quote = call.trim_start().chars().next().filter(|letter| matches!(letter, '"' | '\''));
+        let Some(template) = quote.and_then(|quote| call.split(quote).nth(1)) else { continue };
+        let parts = template.split('.').map(|part| if part.starts_with('{') { "{}" } else { part });
+        templates.push(parts.collect::<Vec<_>>().join("."));
+    }
+    templates
+}
+
+/// The names that a definition passes over, whatever a config says about their fields; `None` if there are none.
+fn ignored(architecture: &Architecture) -> Option<GlobSet> {
+    let open = |glob: &String| {
+        let mut parts = glob.split('{');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts
+            .fold(first, |glob, part| format!("{glob}*{}", part.split_once('}').map_or("", |(_, rest)| rest)))
+    };
+    let patterns: Vec<String> = architecture.ignore.iter().map(open).collect();
+    globs(&patterns).ok().filter(|globs| !globs.is_empty())
+}
+
+fn join(path: &mut String, name: &str) {
+    if !path.is_empty() {
+        path.push('.');
+    }
+    path.push_str(name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::Program;
+
+    #[test]
+    fn every_tensor_of_every_shipped_definition_is_told() {
+        let registry = Registry::shipped().expect("no errors");
+        let outlines = Outlines::new(registry);
+        let mut seen = 0;
+        for architecture in registry.architectures.values() {
+            let told = outlines.names(architecture);
+            let config = registry.sample(architecture).expect("a table").expect("a sample");
+            let program = Program::build(registry, architecture, &config, None).expect("it builds");
+            let stored = program.params().iter().flat_map(|param| &param.stored);
+            for name in stored.flat_map(|stored| stored.names()) {
+                seen += 1;
+                assert!(told.contains(&without_numbers(name)), "{}: {name}", architecture.name.text);
+            }
+        }
+        assert!(seen > 1000, "{seen}");
+    }
+}
