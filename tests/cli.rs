@@ -95,6 +95,53 @@ fn info_about_nothing_fails() -> Outcome {
     Ok(())
 }
 
+/// The leaf folders that hold one recorded autoencoder each, of every layout.
+fn autoencoders() -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let (mut leaves, mut open) = (Vec::new(), vec![parity().join("sae")]);
+    while let Some(folder) = open.pop() {
+        if folder.join("golden.safetensors").is_file() {
+            leaves.push(folder.clone());
+        }
+        for entry in fs::read_dir(&folder)? {
+            open.extend(Some(entry?.path()).filter(|path| path.is_dir()));
+        }
+    }
+    leaves.sort();
+    Ok(leaves)
+}
+
+/// The numbers in the weight file of a leaf; what else lies there is none.
+fn numbers(leaf: &Path) -> Result<u64, Box<dyn Error>> {
+    const WEIGHTS: [&str; 6] = [
+        "sae_weights.safetensors",
+        "sae.safetensors",
+        "params.safetensors",
+        "params.npz",
+        "ae.pt",
+        "checkpoints/final.safetensors",
+    ];
+    let file = WEIGHTS.iter().map(|file| leaf.join(file)).find(|file| file.is_file());
+    let checkpoint = omni::weights::Checkpoint::open(file.ok_or("a weight file")?)?;
+    Ok(checkpoint.tensors().map(|(_, entry)| entry.shape.iter().product::<usize>() as u64).sum())
+}
+
+#[test]
+fn a_leaf_of_every_layout_of_autoencoders_is_told_explained_and_planned() -> Outcome {
+    let leaves = autoencoders()?;
+    assert!(leaves.len() > 12, "{leaves:?}");
+    for leaf in leaves {
+        let info: Value = serde_json::from_str(&success(&leaf, &["info", ".", "--json"])?)?;
+        assert_eq!((&info["category"], &info["is_supported"]), (&"sae".into(), &true.into()), "{info}");
+        assert_eq!(info["parameters"], numbers(&leaf)?, "{}: {info}", leaf.display());
+        assert_ne!(info["dtypes"], serde_json::json!([]), "{info}");
+        let story: Value = serde_json::from_str(&success(&leaf, &["explain", ".", "--json"])?)?;
+        assert_eq!((&story["architecture"], &story["status"]), (&info["architecture"], &"defined".into()));
+        let plan = success(&leaf, &["plan", ".", "--method", "encode"])?;
+        assert!(plan.contains("features"), "{plan}");
+    }
+    Ok(())
+}
+
 #[test]
 fn explain_tells_the_story_of_a_defined_model() -> Outcome {
     insta::assert_snapshot!("explain_defined", success(&parity(), &["explain", "Wav2Vec2Model"])?);
@@ -343,15 +390,7 @@ fn recorded() -> Result<BTreeSet<String>, Box<dyn Error>> {
         }
     }
     // Autoencoders are told by their layout.
-    let mut open = vec![parity().join("sae")];
-    while let Some(folder) = open.pop() {
-        if folder.join("golden.safetensors").is_file() {
-            names.extend(omni::info::model_info(&folder).architecture);
-        }
-        for entry in fs::read_dir(&folder)? {
-            open.extend(Some(entry?.path()).filter(|path| path.is_dir()));
-        }
-    }
+    names.extend(autoencoders()?.iter().filter_map(|leaf| omni::info::model_info(leaf).architecture));
     Ok(names)
 }
 

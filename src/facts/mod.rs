@@ -34,6 +34,7 @@ pub(crate) use json::is_lfs_pointer;
 pub use listing::{Entry, Kind, MAX_DEPTH, MAX_ENTRIES};
 pub use locate::{Hub, RepositoryPath};
 pub use quantization::Quantization;
+pub(crate) use tensors::NOT_WEIGHTS;
 pub use tensors::TensorFact;
 
 /// The files that may hold a model's config, the first that is there being read: a pipeline's index, the usual one,

@@ -1,7 +1,7 @@
 //! The names and shapes of a checkpoint's tensors, for rules that ask.
 //!
-//! Reads safetensors headers (as the index lists them, else the model's own file, else every one) and the names in
-//! an npz; never a tensor's bytes. A header is checked here as where it is loaded, by the one reader of both.
+//! Reads safetensors headers (as the index lists them, else the model's own file, else every one but for what a
+//! trainer leaves) and the names in an npz; never a tensor's bytes. A header is checked here as where it is loaded, by the one reader of both.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,6 +19,9 @@ use super::listing::{Entry, Kind};
 
 /// The most that is looked at of an npz's directory, in bytes.
 const DIRECTORY_LIMIT: u64 = 1 << 20;
+
+/// Beginnings of files that a trainer leaves beside the weights.
+pub(crate) const NOT_WEIGHTS: [&str; 5] = ["training_args", "optimizer", "scheduler", "rng_state", "scaler"];
 
 /// A tensor of a checkpoint, as its header has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +70,7 @@ fn files(root: &Path, entries: &[Entry], chosen: Option<&str>) -> Result<Vec<Str
     }
     Ok(names()
         .filter(|name| has_ending(name, ".safetensors") || has_ending(name, ".npz"))
+        .filter(|name| !NOT_WEIGHTS.iter().any(|start| name.starts_with(start)))
         .map(str::to_owned)
         .collect())
 }

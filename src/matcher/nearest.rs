@@ -1,5 +1,7 @@
 //! The known names that come nearest to an unknown one.
 
+use std::cmp::Ordering;
+
 use crate::registry::Registry;
 
 use super::names::Status;
@@ -24,14 +26,18 @@ const ENOUGH: f64 = 0.8;
 
 /// The names nearest to any of `claimed`, or to the architecture of the nearest model type, best first.
 pub(super) fn nearest(registry: &Registry, claimed: &[String], model_type: Option<&str>) -> Vec<Near> {
-    let mut scores: Vec<(f64, &str)> = Vec::new();
-    let folded: Vec<String> = claimed.iter().map(|claim| claim.to_lowercase()).collect();
+    let claims: Vec<Claim> = claimed.iter().map(|claim| Claim::new(claim)).collect();
     let mut names = registry.rules.known_names();
     names.extend(registry.architectures.keys().map(String::as_str));
+    let mut scores: Vec<(f64, &str)> = Vec::new();
     for name in names {
-        let name_folded = name.to_lowercase();
-        let likeness = |claim: &String| strsim::jaro_winkler(claim, &name_folded);
-        scores.push((folded.iter().map(likeness).fold(0.0, f64::max), name));
+        let folded = name.to_lowercase();
+        let enough = scores.get(OFFERED - 1).map_or(ENOUGH, |(score, _)| *score);
+        let score = claims.iter().map(|claim| claim.likeness(&folded, enough)).fold(0.0, f64::max);
+        if score >= enough {
+            scores.push((score, name));
+            scores.sort_by(by_score);
+        }
     }
     if let Some(wanted) = model_type.filter(|_| claimed.is_empty()) {
         let types = registry.rules.model_type_names().into_iter();
@@ -40,11 +46,53 @@ pub(super) fn nearest(registry: &Registry, claimed: &[String], model_type: Optio
             Some((score, registry.rules.model_type(name)?.architecture.text.as_str()))
         }));
     }
-    scores.retain(|(score, _)| *score >= ENOUGH);
-    scores.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    scores.sort_by(by_score);
     scores.dedup_by(|a, b| a.1 == b.1);
     // What is known of a name is looked up for those alone that are offered.
     scores.into_iter().filter_map(|(score, name)| near(registry, score, name)).take(OFFERED).collect()
+}
+
+fn by_score(a: &(f64, &str), b: &(f64, &str)) -> Ordering {
+    b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1))
+}
+
+/// A name that a config claims, in lower case, and how often each letter is in it.
+struct Claim {
+    name: String,
+    letters: [usize; 128],
+}
+
+impl Claim {
+    fn new(claim: &str) -> Self {
+        let name = claim.to_lowercase();
+        Self { letters: letters(&name), name }
+    }
+
+    /// How near it is to a name, or 0 where that is less than `enough`: most names differ so much in their letters
+    /// alone that their order need not be looked at.
+    #[expect(clippy::cast_precision_loss, reason = "the length of a name")]
+    fn likeness(&self, other: &str, enough: f64) -> f64 {
+        if self.name.is_ascii() && other.is_ascii() {
+            let common =
+                self.letters.iter().zip(letters(other)).map(|(a, b)| *a.min(&b)).sum::<usize>() as f64;
+            let jaro =
+                (common / self.name.len().max(1) as f64 + common / other.len().max(1) as f64 + 1.0) / 3.0;
+            let start =
+                self.name.bytes().zip(other.bytes()).take(4).take_while(|(a, b)| a == b).count() as f64;
+            if jaro + start * 0.1 * (1.0 - jaro) + 1e-9 < enough {
+                return 0.0;
+            }
+        }
+        strsim::jaro_winkler(&self.name, other)
+    }
+}
+
+fn letters(name: &str) -> [usize; 128] {
+    let mut letters = [0; 128];
+    for byte in name.bytes().filter(u8::is_ascii) {
+        letters[usize::from(byte)] += 1;
+    }
+    letters
 }
 
 fn near(registry: &Registry, score: f64, name: &str) -> Option<Near> {
@@ -71,4 +119,29 @@ pub(super) fn nearest_defined<'r>(registry: &'r Registry, name: &str, task: &str
 
 fn likeness(a: &str, b: &str) -> f64 {
     strsim::jaro_winkler(&a.to_lowercase(), &b.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_passed_over_are_not_near() {
+        let registry = Registry::shipped().expect("no errors");
+        for claim in ["NobodyForCausalLM", "BertForEverything", "quux", "", "Qwen9MoeForCausalLm"] {
+            let mut all: Vec<(f64, &str)> = registry
+                .rules
+                .known_names()
+                .into_iter()
+                .chain(registry.architectures.keys().map(String::as_str))
+                .map(|name| (likeness(claim, name), name))
+                .filter(|(score, _)| *score >= ENOUGH)
+                .collect();
+            all.sort_by(by_score);
+            all.dedup();
+            let found = nearest(registry, &[claim.to_owned()], None);
+            let found: Vec<(f64, &str)> = found.iter().map(|near| (near.score, near.name.as_str())).collect();
+            assert_eq!(found, all[..all.len().min(OFFERED)], "{claim}");
+        }
+    }
 }

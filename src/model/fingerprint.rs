@@ -6,11 +6,13 @@
 //!
 //! Absent on purpose: the choice. Which of the candidates it is, and whether that is certain, is for `matcher` to say.
 
+use std::cmp::Reverse;
+
 use serde_json::Value;
 
 use super::complete::checkpoint;
 use super::load::{LoadError, bind};
-use super::outline::{Outlines, Stock};
+use super::outline::{Likeness, Outlines, Stock};
 use crate::facts::Facts;
 use crate::lang::Program;
 use crate::matcher::{self, Candidate};
@@ -37,29 +39,37 @@ impl<'r> Fingerprints<'r> {
 impl matcher::Fingerprints for Fingerprints<'_> {
     fn compare(&self, facts: &Facts, config: &Value) -> Vec<Candidate> {
         let Ok(checkpoint) = checkpoint(facts, &[]) else { return Vec::new() };
-        let compare = |architecture| candidate(self.registry, architecture, config, &checkpoint).ok();
-        let near = nearest(self.registry, &checkpoint, COMPARED).into_iter();
-        near.filter_map(compare).map(|(candidate, _)| candidate).collect()
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for (likeness, architecture) in nearest(self.registry, &checkpoint, COMPARED) {
+            // A definition whose names do not all fit cannot fit exactly, and next to one that does it is no help.
+            if !likeness.is_whole() && candidates.iter().any(Candidate::is_exact) {
+                break;
+            }
+            let compared = candidate(self.registry, architecture, config, &checkpoint);
+            candidates.extend(compared.ok().map(|(candidate, _)| candidate));
+        }
+        candidates
     }
 }
 
 /// The definitions whose names come nearest to those of a checkpoint, best first, by name among equals: so many, and
 /// those that are as near as the last of them.
-fn nearest<'r>(registry: &'r Registry, checkpoint: &Checkpoint, count: usize) -> Vec<&'r Architecture> {
+fn nearest<'r>(
+    registry: &'r Registry,
+    checkpoint: &Checkpoint,
+    count: usize,
+) -> Vec<(Likeness, &'r Architecture)> {
     let stock = Stock::new(checkpoint.tensors().map(|(name, _)| name));
     let outlines = Outlines::new(registry);
     let scored = registry
         .architectures
         .values()
         .filter_map(|architecture| Some((outlines.likeness(architecture, &stock)?, architecture)));
-    let mut scored: Vec<(f64, &Architecture)> = scored.collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let least = scored.get(count - 1).map_or(0.0, |(score, _)| *score);
+    let mut scored: Vec<(Likeness, &Architecture)> = scored.collect();
+    scored.sort_by_key(|(likeness, _)| Reverse(*likeness));
+    let least = scored.get(count - 1).map(|(likeness, _)| *likeness);
+    scored.retain(|(likeness, _)| least.is_none_or(|least| *likeness >= least));
     scored
-        .into_iter()
-        .take_while(|(score, _)| *score >= least)
-        .map(|(_, architecture)| architecture)
-        .collect()
 }
 
 /// How a checkpoint's tensors compare with those of one definition, and what does not fit.
@@ -137,7 +147,7 @@ mod tests {
         let compared = folders.par_iter().map(|folder| {
             let facts = facts::read(folder).expect("facts");
             let checkpoint = checkpoint(&facts, &FILES.map(str::to_owned)).expect("a checkpoint");
-            let compare = |architecture: &Architecture| {
+            let compare = |(_, architecture): (Likeness, &Architecture)| {
                 let mut config = facts.value().clone();
                 complete(registry, architecture, &facts, &mut config);
                 candidate(registry, architecture, &config, &checkpoint).ok().map(|(candidate, _)| candidate)

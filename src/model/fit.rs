@@ -125,9 +125,11 @@ pub(crate) fn unread_config_keys(program: &mut Program<'_>) -> (Vec<String>, Pro
     let mut problems = Problems::new();
     for method in &methods {
         // With every optional input and without any: either way may read what the other does not.
-        for given in [true, false] {
-            problems.extend(program.trace(method, &|_| given).err());
-        }
+        let whole = program.trace(method, &|_| true).err();
+        let refused = |problem: &Problem| problem.code == "not-supported" && whole.is_none();
+        // A method may ask for an input that it otherwise does without.
+        problems.extend(program.trace(method, &|_| false).err().filter(|problem| !refused(problem)));
+        problems.extend(whole);
     }
     problems.extend(program.ignored().err());
     let mut keys = program.unread_config_keys();

@@ -6,14 +6,13 @@
 //! What a config decides (sizes, conditions, how often something is repeated) counts as possible, so that the names
 //! told are too many rather than too few: a test holds them against what the definitions build.
 
-use std::cell::{LazyCell, RefCell};
+use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use globset::GlobSet;
-
 use crate::registry::{Architecture, Code, Entries, Module, Registry};
-use crate::weights::{Renames, globs, without_numbers};
+use crate::weights::{Renames, without_numbers};
 
 /// How deep modules may lie in one another, and how many tensors are told at most: a text may go round in circles.
 const DEEPEST: usize = 32;
@@ -44,7 +43,39 @@ impl Stock {
 }
 
 fn holes(name: &str) -> usize {
-    name.matches("{}").count()
+    name.bytes().filter(|byte| *byte == b'{').count()
+}
+
+/// How alike the names of a definition and of a checkpoint are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Likeness {
+    /// Tensors of the checkpoint that the definition has.
+    agree: usize,
+    /// Tensors that one of the two has and the other has not.
+    differ: usize,
+    /// Tensors that the definition has with some configs, and the checkpoint has not.
+    unsure: usize,
+}
+
+impl Likeness {
+    /// Whether nothing in the names speaks against it.
+    pub(super) fn is_whole(self) -> bool {
+        self.differ == 0
+    }
+}
+
+impl Ord for Likeness {
+    /// By the part of all tensors that agree, then by how little is unsure.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let share = |one: &Self, of: &Self| one.agree as u128 * (of.agree + of.differ) as u128;
+        share(self, other).cmp(&share(other, self)).then_with(|| other.unsure.cmp(&self.unsure))
+    }
+}
+
+impl PartialOrd for Likeness {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// A tensor that a definition may have, under any of these names.
@@ -100,29 +131,46 @@ impl<'r> Outlines<'r> {
         Self { registry, shapes: RefCell::default() }
     }
 
-    /// The part of all tensors on either side that may agree, from 0 to 1; `None` if there are none.
-    #[expect(clippy::cast_precision_loss, reason = "a share of a few thousand tensors")]
-    pub(super) fn likeness(&self, architecture: &'r Architecture, stock: &Stock) -> Option<f64> {
+    /// How alike a definition and a checkpoint are; `None` if they have no name in common.
+    pub(super) fn likeness(&self, architecture: &'r Architecture, stock: &Stock) -> Option<Likeness> {
         let told = self.tell(architecture);
-        let renames = Some(&architecture.rename).filter(|pairs| !pairs.is_empty());
-        let renames = renames.and_then(|pairs| Renames::compile(pairs).ok());
         let mut found = vec![false; told.expected.len()];
-        let (mut agree, mut unexpected) = (0, 0);
-        let ignored = LazyCell::new(|| ignored(architecture));
+        let (mut agree, mut open) = (0, Vec::new());
         for (name, (count, example)) in &stock.names {
-            let renamed = renames.as_ref().map(|renames| without_numbers(&renames.apply(example)));
-            if let Some(at) = told.find(renamed.as_ref().unwrap_or(name), &architecture.prefixes) {
-                found[at] = true;
-                agree += count;
-            } else if !ignored.as_ref().is_some_and(|globs| globs.is_match(example)) {
-                unexpected += count;
+            match told.find(name, &architecture.prefixes) {
+                Some(at) => {
+                    found[at] = true;
+                    agree += count;
+                }
+                None => open.push((*count, example)),
             }
         }
-        let missing =
-            told.expected.iter().zip(found).filter(|(expected, found)| !found && !expected.optional);
-        let missing = missing.map(|(expected, _)| stock.repeats.get(&expected.holes).copied().unwrap_or(1));
-        let all = agree + unexpected + missing.sum::<usize>();
-        (agree > 0).then(|| agree as f64 / all as f64)
+        if agree == 0 && architecture.rename.is_empty() {
+            return None;
+        }
+        // Templates take long to compile, and are looked at only for what has no other place.
+        let renames = Some(&architecture.rename).filter(|pairs| !pairs.is_empty() && !open.is_empty());
+        if let Some(renames) = renames.and_then(|pairs| Renames::compile(pairs).ok()) {
+            open.retain(|(count, example)| {
+                let at = told.find(&without_numbers(&renames.apply(example)), &architecture.prefixes);
+                if let Some(at) = at {
+                    found[at] = true;
+                    agree += count;
+                }
+                at.is_none()
+            });
+        }
+        let patterns: Vec<String> = architecture.ignore.iter().map(|glob| any_field(glob)).collect();
+        open.retain(|(_, example)| !patterns.iter().any(|pattern| matches(pattern, example)));
+        let unexpected: usize = open.iter().map(|(count, _)| count).sum();
+        let mut likeness = Likeness { agree, differ: unexpected, unsure: 0 };
+        for expected in
+            told.expected.iter().zip(found).filter_map(|(expected, found)| (!found).then_some(expected))
+        {
+            let count = stock.repeats.get(&expected.holes).copied().unwrap_or(1);
+            *(if expected.optional { &mut likeness.unsure } else { &mut likeness.differ }) += count;
+        }
+        (agree > 0).then_some(likeness)
     }
 
     /// The names that the tensors of a definition may have, numbers left out.
@@ -247,7 +295,8 @@ impl Told {
                 None => format!("{path}.{template}"),
             };
             holes_of.get_or_insert(holes(&name));
-            self.names.entry(without_numbers(&name)).or_insert(at);
+            let has_digit = name.bytes().any(|byte| byte.is_ascii_digit());
+            self.names.entry(if has_digit { without_numbers(&name) } else { name }).or_insert(at);
         }
         let holes = holes_of.unwrap_or_default();
         self.expected.push(Expected { holes, optional: optional || own.optional });
@@ -275,16 +324,24 @@ fn templates(text: &str) -> Vec<String> {
     templates
 }
 
-/// The names that a definition passes over, whatever a config says about their fields; `None` if there are none.
-fn ignored(architecture: &Architecture) -> Option<GlobSet> {
-    let open = |glob: &String| {
-        let mut parts = glob.split('{');
-        let first = parts.next().unwrap_or_default().to_owned();
-        parts
-            .fold(first, |glob, part| format!("{glob}*{}", part.split_once('}').map_or("", |(_, rest)| rest)))
-    };
-    let patterns: Vec<String> = architecture.ignore.iter().map(open).collect();
-    globs(&patterns).ok().filter(|globs| !globs.is_empty())
+/// A glob of tensors to pass over, whatever a config says about the fields in it.
+fn any_field(glob: &str) -> String {
+    let mut parts = glob.split('{');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |glob, part| format!("{glob}*{}", part.split_once('}').map_or("", |(_, rest)| rest)))
+}
+
+/// Whether a glob matches, as far as it is made of `*` and plain text.
+fn matches(glob: &str, name: &str) -> bool {
+    let Some((first, rest)) = glob.split_once('*') else { return glob == name };
+    let Some(mut name) = name.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(at) = name.find(part) else { return false };
+        name = &name[at + part.len()..];
+    }
+    name.ends_with(last)
 }
 
 fn join(path: &mut String, name: &str) {
@@ -298,6 +355,20 @@ fn join(path: &mut String, name: &str) {
 mod tests {
     use super::*;
     use crate::lang::Program;
+
+    #[test]
+    fn globs_of_what_is_passed_over_stand_for_any_field() {
+        for (glob, name, expected) in [
+            ("*.inv_freq", "a.b.inv_freq", true),
+            ("*.inv_freq", "inv_freq", false),
+            ("layers.{depth}.*", "layers.61.up.weight", true),
+            ("layers.{depth}.*", "layer.61.up.weight", false),
+            ("k", "k", true),
+            ("k", "key", false),
+        ] {
+            assert_eq!(matches(&any_field(glob), name), expected, "{glob} {name}");
+        }
+    }
 
     #[test]
     fn every_tensor_of_every_shipped_definition_is_told() {

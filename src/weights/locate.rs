@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::error::WeightsError;
 use super::inside::stays_inside;
+use crate::facts::NOT_WEIGHTS;
 
 /// Names under which libraries save a model, in the order of preference: stem and extension.
 const USUAL: [(&str, &str); 4] = [
@@ -21,9 +22,6 @@ const USUAL: [(&str, &str); 4] = [
 
 /// What to try if none of the usual names is there: the only file of a kind.
 const ONLY_ONE: [&[&str]; 3] = [&["safetensors"], &["npz"], &["bin", "pt", "pth", "ckpt"]];
-
-/// Beginnings of files that a trainer leaves beside the weights.
-const NOT_WEIGHTS: [&str; 5] = ["training_args", "optimizer", "scheduler", "rng_state", "scaler"];
 
 /// What was found. Names are relative to the directory.
 #[derive(Debug, PartialEq, Eq)]
