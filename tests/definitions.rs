@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
+use omni::diag::Source;
 use omni::lang::Program;
+use omni::plan::Limit;
 use omni::registry::{Architecture, Registry};
 
 /// What is wrong with a definition, in words.
@@ -57,5 +59,36 @@ fn every_definition_traces_on_its_sample_and_keeps_its_contract() -> Result<(), 
         );
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+    Ok(())
+}
+
+/// Inputs that index a table are bounded by it, on whatever axis, also where that is counted from the end: on a GPU
+/// nothing else looks at them.
+#[test]
+fn what_indexes_a_table_is_bounded_by_it() -> Result<(), Box<dyn Error>> {
+    for (chosen, rows) in [
+        ("index_select(table, input_ids, 0)", 5),
+        ("index_select(table, input_ids, 1)", 3),
+        ("index_select(table, input_ids, -1)", 3),
+        ("index_select(table, input_ids, -2)", 5),
+        ("gather(table, input_ids, 0)", 5),
+        ("gather(table, input_ids, -1)", 3),
+        ("gather(table, input_ids, -2)", 5),
+        ("embedding(input_ids, table)", 5),
+    ] {
+        let definition = format!(
+            "[architectures.Chooser]\ncategory = 'transformers'\ntask = 'embed'\n[modules.Chooser]\n\
+             inputs = ['input_ids']\ntypes.input_ids = 'int[5, 3]'\nparams.table = '[5, 3]'\n\
+             forward = 'return {{\"last_hidden_state\": {chosen}}}'\n"
+        );
+        let mut registry = Registry::embedded()?;
+        let problems = registry.merge(&Source::new("chooser.toml", definition));
+        assert!(problems.is_empty(), "{problems}");
+        let architecture = &registry.architectures["Chooser"];
+        let mut program = Program::build(&registry, architecture, &serde_json::json!({}), None)?;
+        let plan = program.trace("forward", &|_| true)?;
+        let expected = [Limit { input: Some("input_ids".to_owned()), rows, start: 0 }];
+        assert_eq!(plan.limits(), expected, "{chosen}");
+    }
     Ok(())
 }

@@ -186,8 +186,15 @@ mod tests {
         let args = [("x", x.clone()), ("index", ints(&[2, 1], &[2, 0])), ("axis", 1i64.into())];
         assert_eq!(run_one("index_select", &args), (vec![2, 2, 1], vec![3.0, 1.0, 6.0, 4.0]));
         check_gradient("index_select", &args);
-        let args = [("x", x), ("index", ints(&[2], &[0, 1])), ("axis", 1i64.into())];
+        let args = [("x", x.clone()), ("index", ints(&[2], &[0, 1])), ("axis", 1i64.into())];
         assert_eq!(fault("gather", &args).parameter, Some("index"));
+        let from_the_end = [("x", x.clone()), ("index", ints(&[2], &[1, 0])), ("axis", (-2i64).into())];
+        let rows = vec![4.0, 5.0, 6.0, 1.0, 2.0, 3.0];
+        assert_eq!(run_one("index_select", &from_the_end), (vec![2, 3], rows));
+        for op in ["gather", "index_select"] {
+            let args = [("x", x.clone()), ("index", ints(&[2, 3], &[0; 6])), ("axis", (-3i64).into())];
+            assert_eq!(fault(op, &args).parameter, Some("axis"), "{op}");
+        }
     }
 
     #[test]
@@ -197,9 +204,13 @@ mod tests {
         {
             let outside = index.into_iter().find(|position| !(0..3).contains(position)).expect("one");
             let index = ints(if op == "gather" { &[2, 1] } else { &[2] }, &index);
-            let failure = try_run(op, &[("x", sample(&[2, 3])), ("index", index), ("axis", 1i64.into())]);
-            let Err(Failure::Run(message)) = failure else { panic!("`{op}` read what is not there") };
-            assert!(message.contains(&format!("{outside}, expected 0 to 2")), "{message}");
+            for axis in [1_i64, -1] {
+                let args = [("x", sample(&[2, 3])), ("index", index.clone()), ("axis", axis.into())];
+                let Err(Failure::Run(message)) = try_run(op, &args) else {
+                    panic!("`{op}` read what is not there")
+                };
+                assert!(message.contains(&format!("{outside}, expected 0 to 2")), "{message}");
+            }
         }
         let failure = try_run("embedding", &[("ids", ints(&[1], &[5])), ("weight", sample(&[5, 2]))]);
         let Err(Failure::Run(message)) = failure else { panic!("read what is not there") };

@@ -58,7 +58,7 @@ pub(crate) mod testing;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-pub use call::{Arg, Call, Fault, Parameter, Slot, StateId, Traced};
+pub use call::{Arg, Call, Fault, Parameter, Slot, StateId, Traced, resolve_axis};
 pub use dim::{Dim, Symbol};
 pub use kernel::{Cache, Context, Inputs, Kernel, Outputs, Padding, RunError};
 pub use types::{Const, Kind, TensorType};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Plan;
-use crate::ops::{Dim, Slot};
+use crate::ops::{Dim, Slot, resolve_axis};
 
 /// How often an instruction has to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +99,8 @@ impl Plan {
     pub fn limits(&self) -> Vec<Limit> {
         let mut limits = Vec::new();
         for instr in &self.instrs {
-            let (ids, table, axis): (_, _, usize) = match (instr.op, instr.inputs.as_slice()) {
+            // The axis as it was written: one below 0 counts from the end.
+            let (ids, table, axis): (_, _, i64) = match (instr.op, instr.inputs.as_slice()) {
                 ("embedding", [Some(ids), Some(table)]) => (ids, table, 0),
                 ("gather" | "index_select", [Some(table), Some(ids)]) => {
                     let axis = instr.attributes.iter().find(|(name, _)| *name == "axis");
@@ -112,7 +113,7 @@ impl Plan {
                 .params
                 .iter()
                 .find(|(_, slot, _)| slot == table)
-                .and_then(|(_, _, ty)| ty.shape.get(axis)?.known());
+                .and_then(|(_, _, ty)| ty.shape[resolve_axis(axis, ty.shape.len())?].known());
             let Some(rows) = rows else { continue };
             let limit = if let Some(input) = self.inputs.iter().find(|input| input.slot == *ids) {
                 Some(Limit { input: Some(input.name.clone()), rows, start: 0 })

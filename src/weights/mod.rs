@@ -23,6 +23,7 @@ mod file;
 mod fresh;
 mod index;
 mod inside;
+mod join;
 mod layout;
 mod load;
 mod locate;

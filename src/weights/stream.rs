@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::checkpoint::Checkpoint;
 use super::dtype::StoredDtype;
 use super::error::WeightsError;
+use super::join;
 use super::pick::Pick;
 use super::resolve::{Node, Op};
 use super::strided;
@@ -21,7 +22,8 @@ pub(crate) const PIECE: usize = 8 << 20;
 /// What of a tensor is read at once where its order stays as it is, in bytes: little enough for a core's cache.
 const READ: usize = 1 << 20;
 
-type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), WeightsError>;
+/// Takes one piece after another.
+pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), WeightsError>;
 
 impl Stored {
     /// Reads the whole of what the expression yields: its bytes in row order, with dtype and shape.
@@ -48,7 +50,7 @@ pub struct HostTensor {
 }
 
 /// All bytes of a node at once.
-fn owned(node: &Node, checkpoint: &Checkpoint) -> Result<Vec<u8>, WeightsError> {
+pub(super) fn owned(node: &Node, checkpoint: &Checkpoint) -> Result<Vec<u8>, WeightsError> {
     match plain(node) {
         Some((name, range)) if checkpoint.get(name).is_some_and(|entry| range == (0..entry.bytes)) => {
             checkpoint.whole(name)
@@ -114,7 +116,7 @@ fn shifted<'a>(node: &Node, of: &'a Node, view: &View) -> Option<(&'a str, Range
 }
 
 /// The elements of `range` of what a node yields.
-fn emit(
+pub(super) fn emit(
     node: &Node,
     checkpoint: &Checkpoint,
     range: Range<usize>,
@@ -128,7 +130,7 @@ fn emit(
         Op::Reshape(of) => emit(of, checkpoint, range, sink),
         Op::Permute(of, view) => viewed(node, of, view, checkpoint, range, sink),
         Op::Slice(of, slice) => viewed(node, of, &slice.view, checkpoint, range, sink),
-        Op::Concat(parts, axis) => concat(node, parts, *axis, checkpoint, range, sink),
+        Op::Concat(parts, axis) => join::concat(node, parts, *axis, checkpoint, range, sink),
     }
 }
 
@@ -202,7 +204,7 @@ fn picked<'a>(
 }
 
 /// Whether a part of a node is read at little more than its own cost.
-fn in_parts(node: &Node, checkpoint: &Checkpoint) -> bool {
+pub(super) fn in_parts(node: &Node, checkpoint: &Checkpoint) -> bool {
     let of_view = |of: &Node, view: &View| match (view.contiguous(), node.dtype.size()) {
         (Some(_), _) => in_parts(of, checkpoint),
         (None, Some(size)) => picked(of, view, size, checkpoint).is_some(),
@@ -217,95 +219,7 @@ fn in_parts(node: &Node, checkpoint: &Checkpoint) -> bool {
     }
 }
 
-/// One of the parts of a concatenation.
-enum Joined<'a> {
-    /// Read as it is needed.
-    Streamed(&'a Node),
-    /// Read before, since a part of it costs as much as the whole.
-    Held(Vec<u8>),
-}
-
-fn concat(
-    node: &Node,
-    parts: &[Node],
-    axis: usize,
-    checkpoint: &Checkpoint,
-    range: Range<usize>,
-    sink: Sink<'_>,
-) -> Result<(), WeightsError> {
-    let outer: usize = node.shape[..axis].iter().product();
-    if outer == 1 {
-        let mut begin = 0;
-        for part in parts {
-            let end = begin + part.elements();
-            let (from, to) = (range.start.max(begin), range.end.min(end));
-            if from < to {
-                emit(part, checkpoint, from - begin..to - begin, sink)?;
-            }
-            begin = end;
-        }
-        return Ok(());
-    }
-    let size = element_size(node)?;
-    let mut joined = Vec::with_capacity(parts.len());
-    for part in parts {
-        let width: usize = part.shape[axis..].iter().product();
-        let source = if in_parts(part, checkpoint) {
-            Joined::Streamed(part)
-        } else {
-            Joined::Held(owned(part, checkpoint)?)
-        };
-        joined.push((source, width));
-    }
-    let take = |source: &Joined<'_>, range: Range<usize>, sink: Sink<'_>| match source {
-        Joined::Streamed(part) => emit(part, checkpoint, range, sink),
-        Joined::Held(bytes) => sink(&bytes[range.start * size..range.end * size]),
-    };
-    let row: usize = joined.iter().map(|(_, width)| width).sum();
-    let mut at = range.start;
-    while at < range.end {
-        let (index, within) = (at / row, at % row);
-        let rows = ((range.end - at) / row).min(PIECE / size / row);
-        if within > 0 || rows == 0 {
-            // The rest of a row, or one too long to be put together: its parts in turn.
-            let stop = row.min(within + (range.end - at));
-            let mut before = 0;
-            for (source, width) in &joined {
-                let (from, to) = (within.max(before), stop.min(before + width));
-                if from < to {
-                    let base = index * width;
-                    take(source, base + from - before..base + to - before, sink)?;
-                }
-                before += width;
-            }
-            at += stop - within;
-            continue;
-        }
-        let mut piece = vec![0; rows * row * size];
-        let mut before = 0;
-        for (source, width) in &joined {
-            // Elements of this part that are in the piece.
-            let mut done = 0;
-            take(source, index * width..(index + rows) * width, &mut |bytes| {
-                let mut bytes = bytes;
-                while !bytes.is_empty() {
-                    let (to, column) = (done / width, done % width);
-                    let (run, rest) = bytes.split_at(bytes.len().min((width - column) * size));
-                    piece[(to * row + before + column) * size..][..run.len()].copy_from_slice(run);
-                    done += run.len() / size;
-                    bytes = rest;
-                }
-                Ok(())
-            })?;
-            before += width;
-        }
-        sink(&piece)?;
-        at += rows * row;
-    }
-    Ok(())
-}
-
-fn element_size(node: &Node) -> Result<usize, WeightsError> {
+pub(super) fn element_size(node: &Node) -> Result<usize, WeightsError> {
     node.dtype.size().ok_or_else(|| {
         WeightsError::conversion(node.dtype, "elements smaller than a byte cannot be reordered")
     })
