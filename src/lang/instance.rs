@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::ast::{Expr, Param, Stmt};
 use super::config::Config;
 use super::parse;
+use super::parses::{Parses, Syntax};
 use super::value::{Eval, Value};
 use crate::diag::{Problem, Span};
 use crate::registry::{Code, Entries, Module, Name};
@@ -16,7 +17,7 @@ use crate::registry::{Code, Entries, Module, Name};
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) code: Code,
-    pub(super) expr: Expr,
+    pub(super) expr: Arc<Expr>,
 }
 
 /// A parameter of a constructor or a method, with its code.
@@ -30,7 +31,7 @@ pub(super) struct Parameter {
 #[derive(Debug)]
 pub(super) struct ParsedMethod {
     pub(super) inputs: Vec<Parameter>,
-    pub(super) body: Vec<Stmt>,
+    pub(super) body: Arc<Vec<Stmt>>,
     pub(super) code: Code,
 }
 
@@ -90,10 +91,11 @@ pub(super) struct ParsedModule {
 }
 
 impl ParsedModule {
-    pub(super) fn new(module: Module) -> Eval<Self> {
+    /// Parses a module; what `parses` knows is taken from there.
+    pub(super) fn new(module: Module, parses: Option<&Parses>) -> Eval<Self> {
         let entries = |entries: Entries<Code>| -> Eval<ParsedEntries> {
             let parse =
-                |(name, code): (Name, Code)| Ok((name, Parsed { expr: parse::expression(&code)?, code }));
+                |(name, code): (Name, Code)| Ok((name, Parsed { expr: expression(&code, parses)?, code }));
             entries.into_iter().map(parse).collect()
         };
         let parameters = |codes: Vec<Code>| -> Eval<Vec<Parameter>> {
@@ -106,7 +108,7 @@ impl ParsedModule {
             let inputs = if name.text == "forward" { forward_inputs.clone() } else { method.inputs };
             let parsed = ParsedMethod {
                 inputs: parameters(inputs)?,
-                body: parse::body(&method.body)?,
+                body: body(&method.body, parses)?,
                 code: method.body,
             };
             methods.insert(name.text, parsed);
@@ -124,6 +126,23 @@ impl ParsedModule {
             types: entries(module.types)?,
             methods,
         })
+    }
+}
+
+/// An expression: from `parses` if it is there, else parsed now.
+pub(super) fn expression(code: &Code, parses: Option<&Parses>) -> Eval<Arc<Expr>> {
+    match parses.map(|parses| parses.expression(code)) {
+        Some(Syntax::Expr(expr)) => Ok(expr),
+        Some(Syntax::Broken(problem)) => Err(Problem::clone(&problem)),
+        Some(Syntax::Body(_)) | None => parse::expression(code).map(Arc::new),
+    }
+}
+
+fn body(code: &Code, parses: Option<&Parses>) -> Eval<Arc<Vec<Stmt>>> {
+    match parses.map(|parses| parses.body(code)) {
+        Some(Syntax::Body(body)) => Ok(body),
+        Some(Syntax::Broken(problem)) => Err(Problem::clone(&problem)),
+        Some(Syntax::Expr(_)) | None => parse::body(code).map(Arc::new),
     }
 }
 

@@ -23,6 +23,7 @@ mod given;
 mod instance;
 mod notes;
 pub mod parse;
+mod parses;
 mod program;
 mod tracer;
 mod tree;
@@ -30,6 +31,7 @@ mod value;
 
 pub use builtins::functions;
 pub use notes::{Noted, Notes, Placed};
+pub use parses::{Parses, Syntax, default_of};
 pub use program::Program;
 pub use tracer::SYMBOLS;
 pub use tree::Layer;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::ast::{Expr, ExprKind};
 use super::config::{Config, Resolver};
 use super::given::trace_back;
-use super::instance::{Instance, Parameter};
+use super::instance::{self, Instance, Parameter};
 use super::notes::Notes;
+use super::parses::Parses;
 use super::tracer::{Block, Mode, Scope, Tracer, span_in};
 use super::value::{Eval, Value};
 use crate::diag::{Problem, Source, did_you_mean};
@@ -36,7 +37,21 @@ impl<'r> Program<'r> {
         config: &serde_json::Value,
         source: Option<Arc<Source>>,
     ) -> Result<Self, Problem> {
-        let mut tracer = Tracer::new(registry);
+        Self::build_parsed(registry, None, architecture, config, source)
+    }
+
+    /// Builds the tree of layers; code that `parses` knows is not parsed again.
+    ///
+    /// # Errors
+    /// As [`Program::build`].
+    pub fn build_parsed(
+        registry: &'r Registry,
+        parses: Option<&'r Parses>,
+        architecture: &'r Architecture,
+        config: &serde_json::Value,
+        source: Option<Arc<Source>>,
+    ) -> Result<Self, Problem> {
+        let mut tracer = Tracer::new(registry, parses);
         let root = Self::root(&mut tracer, architecture, config, source)?;
         Ok(Self { tracer, root, architecture })
     }
@@ -61,7 +76,7 @@ impl<'r> Program<'r> {
         architecture: &'r Architecture,
         config: &serde_json::Value,
     ) -> Notes {
-        let mut tracer = Tracer::new(registry);
+        let mut tracer = Tracer::new(registry, None);
         tracer.notes = Some(Notes::default());
         let Ok(root) = Self::root(&mut tracer, architecture, config, None) else {
             return Notes { params: tracer.params, ..tracer.notes.unwrap_or_default() };
@@ -279,7 +294,7 @@ impl<'r> Program<'r> {
                 .unwrap_or_else(|| format!("say what it is: types.{name} = \"float[batch, time]\""));
             return Err(Problem::error("untyped-input", parameter.code.span.clone(), message).help(help));
         };
-        let expr = super::parse::expression(code)?;
+        let expr = instance::expression(code, self.tracer.parses)?;
         self.read_type(root, code, &expr)
     }
 

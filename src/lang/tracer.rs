@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::ast::TextRange;
 use super::config::{Config, Resolver};
-use super::instance::{Instance, ParsedModule};
+use super::instance::{self, Instance, ParsedModule};
 use super::notes::{Noted, Notes};
+use super::parses::Parses;
 use super::value::{Eval, Value};
 use crate::diag::{Problem, Span};
 use crate::ops::{Dim, Slot, Symbol, TensorType};
@@ -59,6 +60,8 @@ impl Block {
 #[derive(Debug)]
 pub(super) struct Tracer<'r> {
     pub(super) registry: &'r Registry,
+    /// Code that is parsed already.
+    pub(super) parses: Option<&'r Parses>,
     modules: HashMap<String, Rc<ParsedModule>>,
     pub(super) params: Vec<Param>,
     /// The place of each parameter, by name.
@@ -141,9 +144,10 @@ pub(super) fn span_in(code: &Code, range: &TextRange) -> Span {
 }
 
 impl<'r> Tracer<'r> {
-    pub(super) fn new(registry: &'r Registry) -> Self {
+    pub(super) fn new(registry: &'r Registry, parses: Option<&'r Parses>) -> Self {
         Self {
             registry,
+            parses,
             modules: HashMap::new(),
             params: Vec::new(),
             named: HashMap::new(),
@@ -166,7 +170,7 @@ impl<'r> Tracer<'r> {
         if let Some(module) = self.modules.get(name) {
             return Ok(Rc::clone(module));
         }
-        let module = Rc::new(ParsedModule::new(self.registry.module(name, asked_at)?)?);
+        let module = Rc::new(ParsedModule::new(self.registry.module(name, asked_at)?, self.parses)?);
         self.modules.insert(name.to_owned(), Rc::clone(&module));
         Ok(module)
     }
@@ -240,7 +244,7 @@ impl<'r> Tracer<'r> {
 
 impl Resolver for Tracer<'_> {
     fn derive(&mut self, code: &Code, config: &Rc<Config>) -> Eval<Value> {
-        let expr = super::parse::expression(code)?;
+        let expr = instance::expression(code, self.parses)?;
         let scope = Scope {
             code,
             locals: BTreeMap::new(),

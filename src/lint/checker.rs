@@ -1,16 +1,17 @@
 //! Checks the same files again and again, and remembers what cannot have changed.
 //!
-//! A file whose text is the same is not read again, a piece of code that stands where it stood is not parsed again, and
-//! an architecture none of whose files changed is not traced again. The findings are those of a first check.
-//! Absent on purpose: noticing that a file changed.
+//! A file whose text is the same is not read again, code that stands in it is not parsed again, and modules, config
+//! tables and architectures none of whose files changed are not worked out again; the lints look at the whole each time.
+//! The findings are those of a first check. Absent on purpose: noticing that a file changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::code::{Parses, View};
-use super::context::{self, Context, File};
+use rayon::prelude::*;
+
+use super::code::View;
+use super::context::{self, Context, File, Kept};
 use super::reach::Reach;
-use super::tracing::Known;
 use super::{Findings, Input, Options, all, allow, settle};
 use crate::diag::{Problem, Problems, Source};
 use crate::registry::Registry;
@@ -19,8 +20,7 @@ use crate::registry::Registry;
 #[derive(Debug, Default)]
 pub struct Checker {
     files: BTreeMap<String, (File, Problems)>,
-    parses: Parses,
-    traces: Known,
+    kept: Kept,
 }
 
 /// What a check found, and what it looked at.
@@ -31,7 +31,7 @@ pub struct Checked {
     /// All files merged.
     pub registry: Registry,
     /// Every module with all that it inherits, its code parsed; those whose ancestors do not exist are absent.
-    pub views: BTreeMap<String, View>,
+    pub views: BTreeMap<String, Arc<View>>,
     /// What is built from what.
     pub reach: Reach,
 }
@@ -41,19 +41,17 @@ impl Checker {
     #[must_use]
     pub fn check(&mut self, input: &Input, options: &Options) -> Checked {
         let mut problems = Problems::new();
-        let base = input.base.iter().map(|source| (source, false));
-        let files: Vec<File> = (base.chain(input.files.iter().map(|source| (source, true))))
-            .map(|(source, checked)| {
-                let (file, found) = self.read(source);
-                problems.extend(found);
-                File { checked, ..file }
+        let files = self.read(input, &mut problems);
+        let registry = context::merge(&files);
+        let context = Context::new(&registry, &files, &mut self.kept, &mut problems);
+        let found: Vec<Problems> = (all().par_iter())
+            .map(|lint| {
+                let mut problems = Problems::new();
+                (lint.check)(&context, &mut problems);
+                problems
             })
             .collect();
-        let registry = context::merge(&files);
-        let context = Context::new(&registry, &files, &mut self.parses, &mut self.traces, &mut problems);
-        for lint in all() {
-            (lint.check)(&context, &mut problems);
-        }
+        problems.extend(found.into_iter().flatten());
         // A problem whose place is unknown is about what is checked; one in the base is not.
         let about = |problem: &Problem| problem.span.as_ref().is_none_or(|span| context.is_checked(span));
         let mut kept = Problems::new();
@@ -70,26 +68,40 @@ impl Checker {
         Checked { findings, registry, views, reach }
     }
 
-    /// A file on its own: as it was read before, if its text is the same.
-    fn read(&mut self, source: &Arc<Source>) -> (File, Problems) {
-        if let Some((file, problems)) = self.files.get(&source.name)
-            && file.source.text == source.text
-        {
-            return (file.clone(), problems.clone());
+    /// Each file on its own: as it was read before, if its text is the same.
+    fn read(&mut self, input: &Input, problems: &mut Problems) -> Vec<File> {
+        let base = input.base.iter().map(|source| (source, false));
+        let wanted: Vec<_> = base.chain(input.files.iter().map(|source| (source, true))).collect();
+        let read: Vec<(bool, File, Problems)> = (wanted.par_iter())
+            .map(|(source, checked)| match self.files.get(&source.name) {
+                Some((file, problems)) if file.source.text == source.text => {
+                    (false, File { checked: *checked, ..file.clone() }, problems.clone())
+                }
+                _ => {
+                    let (registry, problems) = Registry::from_files([Arc::clone(source)]);
+                    let registry = Arc::new(registry);
+                    (true, File { source: Arc::clone(source), registry, checked: *checked }, problems)
+                }
+            })
+            .collect();
+        self.kept.parses.add(read.iter().filter(|(is_new, ..)| *is_new).map(|(_, file, _)| &*file.registry));
+        let mut files = Vec::with_capacity(read.len());
+        for (is_new, file, found) in read {
+            problems.extend(found.iter().cloned());
+            if is_new {
+                self.files.insert(file.source.name.clone(), (file.clone(), found));
+            }
+            files.push(file);
         }
-        let (registry, problems) = Registry::from_files([Arc::clone(source)]);
-        let file = File { source: Arc::clone(source), registry, checked: false };
-        self.files.insert(source.name.clone(), (file.clone(), problems.clone()));
-        (file, problems)
+        files
     }
 
     /// Lets go of what belongs to files that are gone or changed.
     fn forget(&mut self, files: &[File]) {
-        let current: BTreeSet<usize> = files.iter().map(|file| Arc::as_ptr(&file.source).addr()).collect();
+        let current: HashSet<usize> = files.iter().map(|file| Arc::as_ptr(&file.source).addr()).collect();
         let is_current = |source: &Arc<Source>| current.contains(&Arc::as_ptr(source).addr());
         self.files.retain(|_, (file, _)| is_current(&file.source));
-        self.parses.retain(&is_current);
-        self.traces.retain(&is_current);
+        self.kept.retain(&is_current);
     }
 }
 

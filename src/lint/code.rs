@@ -3,13 +3,16 @@
 //! Every piece of text is parsed once however many modules inherit it, and every syntax error is kept, so that one
 //! does not hide the next. Absent on purpose: what names mean ([`super::scope`]).
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::diag::{Problem, Problems, Source, Span};
+use super::scope::mentions;
+use crate::diag::{Problems, Span};
 use crate::lang::ast::{Expr, ExprKind, Stmt, StmtKind, Target, TextRange};
-use crate::lang::parse;
-use crate::registry::{Code, ConfigTable, Entries, Fallback, Module, Name};
+use crate::lang::{Parses, default_of, parse};
+use crate::registry::{Code, Entries, Module, Name};
+
+pub use crate::lang::Syntax;
 
 /// The part that a piece of code plays in its module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +37,6 @@ pub enum Role {
     Body,
 }
 
-/// What a piece of code was parsed into.
-#[derive(Debug)]
-pub enum Syntax {
-    /// An expression.
-    Expr(Expr),
-    /// Statements.
-    Body(Vec<Stmt>),
-    /// It has a syntax error, which is reported.
-    Broken,
-}
-
 /// A piece of code.
 #[derive(Debug, Clone)]
 pub struct Piece {
@@ -55,7 +47,7 @@ pub struct Piece {
     /// The text.
     pub code: Code,
     /// The parsed text.
-    pub syntax: Arc<Syntax>,
+    pub syntax: Syntax,
 }
 
 /// A way into a module, with the names of its inputs.
@@ -91,92 +83,21 @@ pub struct View {
     pub methods: Vec<MethodView>,
     /// Every expression; bodies are in `methods`.
     pub pieces: Vec<Piece>,
-}
-
-/// A piece of code, parsed.
-#[derive(Debug)]
-struct Parse {
-    /// Its file, held so that no other file can take its place in memory.
-    source: Arc<Source>,
-    syntax: Arc<Syntax>,
-    problem: Option<Problem>,
-}
-
-/// Code parsed so far, by place.
-#[derive(Debug, Default)]
-pub(super) struct Parses {
-    known: HashMap<(usize, usize), Parse>,
+    /// Every name that the code mentions, as [`mentions`] understands it.
+    pub(super) mentions: BTreeSet<Arc<str>>,
+    /// Every attribute that the code asks for.
+    pub(super) attributes: BTreeSet<Arc<str>>,
+    /// Every name in layers and constants: modules among them are built from here.
+    pub(super) builds: BTreeSet<Arc<str>>,
+    /// What is wrong with the syntax.
     pub(super) problems: Problems,
 }
 
-impl Parses {
-    pub(super) fn expression(&mut self, code: &Code) -> Arc<Syntax> {
-        self.once(code, |code| parse::expression(code).map(Syntax::Expr))
-    }
-
-    fn body(&mut self, code: &Code) -> Arc<Syntax> {
-        self.once(code, |code| parse::body(code).map(Syntax::Body))
-    }
-
-    fn once(&mut self, code: &Code, parse: impl Fn(&Code) -> Result<Syntax, Problem>) -> Arc<Syntax> {
-        let key = (Arc::as_ptr(&code.span.source).addr(), code.span.range.start);
-        let found = self.known.entry(key).or_insert_with(|| {
-            let (syntax, problem) = match parse(code) {
-                Ok(syntax) => (syntax, None),
-                Err(problem) => (Syntax::Broken, Some(problem)),
-            };
-            Parse { source: Arc::clone(&code.span.source), syntax: Arc::new(syntax), problem }
-        });
-        self.problems.extend(found.problem.clone());
-        Arc::clone(&found.syntax)
-    }
-
-    /// Keeps what stands in the files that `current` holds for.
-    pub(super) fn retain(&mut self, current: &dyn Fn(&Arc<Source>) -> bool) {
-        self.known.retain(|_, parse| current(&parse.source));
-    }
-
-    /// The derived fields of a config table.
-    pub(super) fn config(&mut self, table: &ConfigTable) -> Vec<(Code, Arc<Syntax>)> {
-        let derived = table.fields.values().filter_map(|field| match &field.fallback {
-            Fallback::Derived(code) => Some(code),
-            _ => None,
-        });
-        derived.map(|code| (code.clone(), self.expression(code))).collect()
-    }
-
-    fn parameters(&mut self, codes: &[Code], pieces: &mut Vec<Piece>) -> Vec<Parameter> {
-        let mut parameters = Vec::new();
-        for code in codes {
-            let (text, default) = match code.text.split_once('=') {
-                Some((name, _)) => (name, Some(name.len() + 1)),
-                None => (code.text.as_str(), None),
-            };
-            let start = code.span.range.start;
-            let name = Name {
-                text: text.trim().to_owned(),
-                span: Span::new(&code.span.source, start..start + text.trim_end().len()),
-            };
-            if let Err(problem) = parse::parameter(code) {
-                self.problems.push(problem);
-                continue;
-            }
-            if let Some(at) = default {
-                let span = Span::new(&code.span.source, start + at..code.span.range.end);
-                let code = Code { text: code.text[at..].to_owned(), span };
-                let syntax = self.expression(&code);
-                pieces.push(Piece { role: Role::Default, entry: name.clone(), code, syntax });
-            }
-            parameters.push(Parameter { name, optional: default.is_some() });
-        }
-        parameters
-    }
-}
-
 impl View {
-    pub(super) fn new(written: &Module, module: Module, parses: &mut Parses) -> Self {
+    pub(super) fn new(written: &Module, module: Module, parses: &Parses) -> Self {
         let mut pieces = Vec::new();
-        let args = parses.parameters(module.args.as_deref().unwrap_or_default(), &mut pieces);
+        let mut problems = Problems::new();
+        let args = parameters(module.args.as_deref().unwrap_or_default(), parses, &mut pieces, &mut problems);
         let mut add = |role: Role, entries: &Entries<Code>| {
             for (entry, code) in entries {
                 let syntax = parses.expression(code);
@@ -196,12 +117,44 @@ impl View {
                 Some(inputs) if name.text == "forward" => inputs,
                 _ => &method.inputs,
             };
-            let inputs = parses.parameters(inputs, &mut pieces);
+            let inputs = parameters(inputs, parses, &mut pieces, &mut problems);
             let syntax = parses.body(&method.body);
             let body = Piece { role: Role::Body, entry: name.clone(), code: method.body.clone(), syntax };
             methods.push(MethodView { name: name.clone(), inputs, body });
         }
-        Self { module, extends: written.extends.clone(), args, methods, pieces }
+        let mut view = Self {
+            module,
+            extends: written.extends.clone(),
+            args,
+            methods,
+            pieces,
+            mentions: BTreeSet::new(),
+            attributes: BTreeSet::new(),
+            builds: BTreeSet::new(),
+            problems,
+        };
+        view.note_names();
+        view
+    }
+
+    /// Notes the names in the code, and what is wrong with it.
+    fn note_names(&mut self) {
+        let (mut found, mut attributes, mut builds) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut problems = Problems::new();
+        for piece in self.all() {
+            mentions(piece, &mut found);
+            let is_built = matches!(piece.role, Role::Layer | Role::Let);
+            piece.each(&mut |expr| match &expr.kind {
+                ExprKind::Name(name) if is_built => drop(builds.insert(Arc::clone(name))),
+                ExprKind::Attribute(_, name) => drop(attributes.insert(Arc::clone(name))),
+                _ => {}
+            });
+            if let Syntax::Broken(problem) = &piece.syntax {
+                problems.push(crate::diag::Problem::clone(problem));
+            }
+        }
+        (self.mentions, self.attributes, self.builds) = (found, attributes, builds);
+        self.problems.extend(problems);
     }
 
     /// Every piece, bodies too.
@@ -228,17 +181,17 @@ impl Piece {
 
     /// Visits every expression, the inner ones too, outer ones first.
     pub fn each(&self, visit: &mut dyn FnMut(&Expr)) {
-        match &*self.syntax {
+        match &self.syntax {
             Syntax::Expr(expr) => each(expr, visit),
             Syntax::Body(body) => each_in(body, visit),
-            Syntax::Broken => {}
+            Syntax::Broken(_) => {}
         }
     }
 
     /// The statements, if it is a body.
     #[must_use]
     pub fn statements(&self) -> &[Stmt] {
-        match &*self.syntax {
+        match &self.syntax {
             Syntax::Body(body) => body,
             _ => &[],
         }
@@ -258,6 +211,36 @@ impl Piece {
         bound_in(self.statements(), &mut names);
         names
     }
+}
+
+/// Parameters, their defaults added to `pieces`; what is none is left out.
+fn parameters(
+    codes: &[Code],
+    parses: &Parses,
+    pieces: &mut Vec<Piece>,
+    problems: &mut Problems,
+) -> Vec<Parameter> {
+    let mut parameters = Vec::new();
+    for code in codes {
+        let text = code.text.split('=').next().unwrap_or_default();
+        let start = code.span.range.start;
+        let name = Name {
+            text: text.trim().to_owned(),
+            span: Span::new(&code.span.source, start..start + text.trim_end().len()),
+        };
+        if let Err(problem) = parse::parameter(code) {
+            problems.push(problem);
+            continue;
+        }
+        let default = default_of(code);
+        let optional = default.is_some();
+        if let Some(code) = default {
+            let syntax = parses.expression(&code);
+            pieces.push(Piece { role: Role::Default, entry: name.clone(), code, syntax });
+        }
+        parameters.push(Parameter { name, optional });
+    }
+    parameters
 }
 
 /// Visits an expression and everything in it.

@@ -14,6 +14,7 @@ mod conditions;
 mod context;
 pub mod fix;
 mod lints;
+mod memory;
 mod reach;
 mod scope;
 mod tracing;

@@ -3,9 +3,9 @@
 //! Read off the names in the layers, so that it also holds for branches that no sample takes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::code::{Role, View};
-use crate::lang::ast::ExprKind;
+use super::code::View;
 use crate::registry::{Fallback, Registry};
 
 /// The reach of every architecture.
@@ -13,12 +13,14 @@ use crate::registry::{Fallback, Registry};
 pub struct Reach {
     modules: BTreeMap<String, BTreeSet<String>>,
     tables: BTreeMap<String, BTreeSet<String>>,
+    /// The architectures of each module.
+    users: BTreeMap<String, BTreeSet<String>>,
     /// Modules that are built by name somewhere, or stand for such.
     built: BTreeSet<String>,
 }
 
 impl Reach {
-    pub(super) fn new(registry: &Registry, views: &BTreeMap<&str, View>) -> Self {
+    pub(super) fn new(registry: &Registry, views: &BTreeMap<&str, Arc<View>>) -> Self {
         let children: BTreeMap<&str, BTreeSet<String>> =
             views.iter().map(|(name, view)| (*name, children(registry, view))).collect();
         let mut reach = Self::default();
@@ -41,6 +43,9 @@ impl Reach {
                     }));
                 }
             }
+            for module in &modules {
+                reach.users.entry(module.clone()).or_default().insert(name.clone());
+            }
             reach.modules.insert(name.clone(), modules);
             reach.tables.insert(name.clone(), tables);
             reach.built.insert(architecture.module.text.clone());
@@ -60,9 +65,8 @@ impl Reach {
     }
 
     /// The architectures that a module may take part in.
-    pub fn architectures<'s>(&'s self, module: &'s str) -> impl Iterator<Item = &'s str> {
-        let reached = self.modules.iter().filter(move |(_, modules)| modules.contains(module));
-        reached.map(|(name, _)| name.as_str())
+    pub fn architectures(&self, module: &str) -> impl Iterator<Item = &str> {
+        self.users.get(module).into_iter().flatten().map(String::as_str)
     }
 
     /// Whether a module is built by name somewhere, by an architecture, a layer or a replacement.
@@ -74,16 +78,8 @@ impl Reach {
 
 /// The modules that the layers of a module, or its replacements, name.
 fn children(registry: &Registry, view: &View) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for piece in view.pieces.iter().filter(|piece| matches!(piece.role, Role::Layer | Role::Let)) {
-        piece.each(&mut |expr| {
-            if let ExprKind::Name(name) = &expr.kind
-                && registry.modules.contains_key(&**name)
-            {
-                names.insert(name.to_string());
-            }
-        });
-    }
+    let named = view.builds.iter().filter(|name| registry.modules.contains_key(&***name));
+    let mut names: BTreeSet<String> = named.map(ToString::to_string).collect();
     names.extend(view.module.replace.iter().map(|(_, to)| to.text.clone()));
     names
 }

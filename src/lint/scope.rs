@@ -12,12 +12,13 @@ use crate::diag::{Problem, did_you_mean};
 use crate::lang::ast::ExprKind;
 use crate::lang::{SYMBOLS, functions};
 use crate::ops;
+use crate::registry::ConfigTable;
 
 /// The names that are known to all pieces of a module's code.
 pub(super) struct Names<'a> {
     module: BTreeSet<&'a str>,
-    /// Config fields; `None` where any name may be one.
-    fields: Option<BTreeSet<&'a str>>,
+    /// The config tables whose fields it may read; `None` where any name may be a field.
+    tables: Option<Vec<&'a ConfigTable>>,
 }
 
 impl<'a> Names<'a> {
@@ -26,7 +27,7 @@ impl<'a> Names<'a> {
         let mut module: BTreeSet<&str> =
             own.into_iter().flatten().map(|(name, _)| name.text.as_str()).collect();
         module.extend(view.args.iter().map(|parameter| parameter.name.text.as_str()));
-        Self { module, fields: fields(context, &view.module.name.text) }
+        Self { module, tables: tables(context, &view.module.name.text) }
     }
 
     /// Whether the name is a layer, a parameter, a constant or an argument of the module.
@@ -35,22 +36,22 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The config fields that a module may read.
-fn fields<'a>(context: &'a Context<'_>, module: &str) -> Option<BTreeSet<&'a str>> {
+/// The config tables whose fields a module may read.
+fn tables<'a>(context: &'a Context<'_>, module: &str) -> Option<Vec<&'a ConfigTable>> {
     let registry = context.registry;
-    let mut fields = BTreeSet::new();
+    let mut tables = Vec::new();
     let mut reached = false;
     for architecture in context.reach.architectures(module) {
         reached = true;
         registry.architectures.get(architecture)?.config.as_ref()?;
         for table in context.reach.tables(architecture) {
-            fields.extend(registry.configs.get(table)?.fields.keys().map(String::as_str));
+            tables.push(registry.configs.get(table)?);
         }
     }
     if !reached {
-        fields.extend(registry.configs.values().flat_map(|table| table.fields.keys()).map(String::as_str));
+        tables.extend(registry.configs.values());
     }
-    Some(fields)
+    Some(tables)
 }
 
 /// A problem for every name in a piece of code that means nothing there.
@@ -61,7 +62,7 @@ pub(super) fn unknown_names(
     piece: &Piece,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let Some(fields) = &names.fields else { return problems };
+    let Some(tables) = &names.tables else { return problems };
     let bound = piece.bound();
     let bound: BTreeSet<&str> = bound.iter().map(|(name, _)| &**name).collect();
     let body = piece.role == Role::Body;
@@ -74,21 +75,21 @@ pub(super) fn unknown_names(
         names.module.contains(name)
             || bound.contains(name)
             || inputs.contains(name)
-            || fields.contains(name)
             || name == "config"
             || functions().any(|function| function == name)
             || (body && (ops::find(name).is_some() || view.methods.iter().any(|m| m.name.text == name)))
             || (piece.role == Role::Type
                 && (SYMBOLS.contains(&name) || ["float", "int", "bool"].contains(&name)))
             || modules.contains_key(name)
+            || tables.iter().any(|table| table.fields.contains_key(name))
     };
     piece.each(&mut |expr| {
         let ExprKind::Name(name) = &expr.kind else { return };
         if known(name) {
             return;
         }
-        let mut near: Vec<&str> =
-            bound.iter().chain(&inputs).chain(&names.module).chain(fields).copied().collect();
+        let mut near: Vec<&str> = bound.iter().chain(&inputs).chain(&names.module).copied().collect();
+        near.extend(tables.iter().flat_map(|table| table.fields.keys()).map(String::as_str));
         match piece.role {
             Role::Body => near.extend(ops::all().map(|op| op.name)),
             Role::Layer => near.extend(modules.keys().map(String::as_str)),

@@ -3,7 +3,7 @@
 //! What tracing reports is a finding; what it gives (tensors, programs) is there for the lints. Problems that tracing
 //! cannot place are placed at the config table or the architecture.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::Context;
+use super::context::Kept;
 use crate::diag::{Problem, Problems, Source};
-use crate::lang::Program;
-use crate::lang::ast::ExprKind;
+use crate::lang::{Parses, Program};
 use crate::plan::{Param, Plan};
 use crate::registry::{Architecture, Registry, sample};
 
@@ -59,35 +59,18 @@ pub struct TracedMethod {
     pub plan: Plan,
 }
 
-/// Architectures that were traced without a problem, each with the files that took part.
-#[derive(Debug, Default)]
-pub(super) struct Known(BTreeMap<String, (Vec<Arc<Source>>, Arc<Traced>)>);
-
-impl Known {
-    /// Keeps what stands in the files that `current` holds for.
-    pub(super) fn retain(&mut self, current: &dyn Fn(&Arc<Source>) -> bool) {
-        self.0.retain(|_, (files, _)| files.iter().all(current));
-    }
-
-    fn find(&self, architecture: &str, files: &[Arc<Source>]) -> Option<Arc<Traced>> {
-        let (known, traced) = self.0.get(architecture)?;
-        let same = known.len() == files.len() && known.iter().zip(files).all(|(a, b)| Arc::ptr_eq(a, b));
-        same.then(|| Arc::clone(traced))
-    }
-}
-
-/// Traces all architectures that what is checked takes part in, those aside that are known.
-pub(super) fn run<'a>(context: &Context<'a>, known: &mut Known, problems: &mut Problems) -> Vec<Trace<'a>> {
+/// Traces all architectures that what is checked takes part in, those aside that were traced without a problem before.
+pub(super) fn run<'a>(context: &Context<'a>, kept: &mut Kept, problems: &mut Problems) -> Vec<Trace<'a>> {
     let registry = context.registry;
     let wanted: Vec<&Architecture> =
         registry.architectures.values().filter(|architecture| context.concerns(architecture)).collect();
     let traced: Vec<_> = (wanted.par_iter())
         .map(|architecture| {
             let files = files(context, architecture);
-            let found = files.as_ref().and_then(|files| known.find(&architecture.name.text, files));
+            let found = files.as_ref().and_then(|files| kept.traces.find(&architecture.name.text, files));
             let (traced, problems) = match found {
                 Some(found) => (Some(found), Vec::new()),
-                None => one(registry, architecture),
+                None => one(context, &kept.parses, architecture),
             };
             (*architecture, files, traced, problems)
         })
@@ -95,7 +78,7 @@ pub(super) fn run<'a>(context: &Context<'a>, known: &mut Known, problems: &mut P
     let mut traces = Vec::new();
     for (architecture, files, traced, found) in traced {
         if let (Some(files), Some(traced), true) = (files, &traced, found.is_empty()) {
-            known.0.insert(architecture.name.text.clone(), (files, Arc::clone(traced)));
+            kept.traces.insert(&architecture.name.text, files, traced);
         }
         traces.extend(traced.map(|traced| Trace { architecture, traced }));
         problems.extend(found);
@@ -112,11 +95,7 @@ fn files(context: &Context<'_>, architecture: &Architecture) -> Option<Vec<Arc<S
     for name in context.reach.modules(&architecture.name.text) {
         let view = context.views.get(name)?;
         // What `auto` builds is written in a config.
-        let mut is_open = false;
-        view.pieces.iter().for_each(|piece| {
-            piece.each(&mut |expr| is_open |= expr.kind == ExprKind::Name(Arc::from("auto")));
-        });
-        if is_open {
+        if view.mentions.contains("auto") {
             return None;
         }
         let mut next = registry.modules.get(name);
@@ -162,17 +141,21 @@ fn model_types(value: &Value) -> Vec<&str> {
     }
 }
 
-fn one(registry: &Registry, architecture: &Architecture) -> (Option<Arc<Traced>>, Vec<Problem>) {
-    let table = match architecture.config.as_ref().map(|name| registry.config(name)) {
-        Some(Ok(table)) => Some(table),
+fn one(
+    context: &Context<'_>,
+    parses: &Parses,
+    architecture: &Architecture,
+) -> (Option<Arc<Traced>>, Vec<Problem>) {
+    let table = match architecture.config.as_ref().map(|name| context.tables.get(name.text.as_str())) {
+        Some(Some(table)) => Some(&**table),
         // Whoever checks the names reports it.
-        Some(Err(_)) => return (None, Vec::new()),
+        Some(None) => return (None, Vec::new()),
         None => None,
     };
-    let Some(config) = sample(architecture, table.as_ref()) else { return (None, Vec::new()) };
+    let Some(config) = sample(architecture, table) else { return (None, Vec::new()) };
     let mut problems = Vec::new();
-    let trace = trace(registry, architecture, config, &mut problems);
-    let at = table.as_ref().map_or(&architecture.name.span, |table| &table.name.span);
+    let trace = trace(context.registry, parses, architecture, config, &mut problems);
+    let at = table.map_or(&architecture.name.span, |table| &table.name.span);
     for problem in &mut problems {
         if problem.span.is_none() {
             problem.span = Some(at.clone());
@@ -184,10 +167,15 @@ fn one(registry: &Registry, architecture: &Architecture) -> (Option<Arc<Traced>>
 }
 
 /// Traces the way into each part that can be built alone.
-fn trace_modes(registry: &Registry, architecture: &Architecture, config: &Value) -> Result<(), Problem> {
+fn trace_modes(
+    registry: &Registry,
+    parses: &Parses,
+    architecture: &Architecture,
+    config: &Value,
+) -> Result<(), Problem> {
     for (name, mode) in registry.modes(architecture)? {
         let part = architecture.in_mode(registry, &name)?;
-        let mut program = Program::build(registry, &part, config, None)?;
+        let mut program = Program::build_parsed(registry, Some(parses), &part, config, None)?;
         if mode.forward.is_some() || program.has_method("forward") {
             program.trace("forward", &|_| false)?;
         }
@@ -197,11 +185,12 @@ fn trace_modes(registry: &Registry, architecture: &Architecture, config: &Value)
 
 fn trace(
     registry: &Registry,
+    parses: &Parses,
     architecture: &Architecture,
     config: Value,
     problems: &mut Vec<Problem>,
 ) -> Option<Traced> {
-    let mut program = match Program::build(registry, architecture, &config, None) {
+    let mut program = match Program::build_parsed(registry, Some(parses), architecture, &config, None) {
         Ok(program) => program,
         Err(problem) => {
             problems.push(problem);
@@ -236,7 +225,7 @@ fn trace(
     read.extend(methods.iter().flat_map(|method: &TracedMethod| method.plan.read_params()).map(|id| id.0));
     let params = program.params().to_vec();
     // A part of what is broken is broken in the same place: reported once.
-    if whole && let Err(problem) = trace_modes(registry, architecture, &config) {
+    if whole && let Err(problem) = trace_modes(registry, parses, architecture, &config) {
         whole = false;
         problems.push(problem);
     }

@@ -45,7 +45,7 @@ pub(super) fn standing_for(checked: &Checked, module: &str) -> BTreeSet<String> 
 fn layer(checked: &Checked, view: &View, name: &str) -> Kind {
     let entry = view.pieces.iter().find(|piece| piece.role == Role::Layer && piece.entry.text == name);
     let Some(piece) = entry else { return Kind::Unknown };
-    let (mut modules, mut is_open) = (BTreeSet::new(), matches!(&*piece.syntax, Syntax::Broken));
+    let (mut modules, mut is_open) = (BTreeSet::new(), matches!(piece.syntax, Syntax::Broken(_)));
     piece.each(&mut |expr| {
         if let ExprKind::Call(callee, ..) = &expr.kind
             && let ExprKind::Name(name) = &callee.kind

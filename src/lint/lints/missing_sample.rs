@@ -16,8 +16,9 @@ pub(in crate::lint) static LINT: Lint = Lint {
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
     for architecture in context.registry.architectures.values() {
-        let Some(Ok(table)) = architecture.config.as_ref().map(|name| context.registry.config(name)) else { continue };
-        if sample(architecture, Some(&table)).is_none() {
+        let table = architecture.config.as_ref().and_then(|name| context.tables.get(name.text.as_str()));
+        let Some(table) = table else { continue };
+        if sample(architecture, Some(table)).is_none() {
             let message = format!("`{}` cannot be traced: its config has no sample", architecture.name.text);
             let problem = LINT.at(&table.name.span, message).related(architecture.name.span.clone(), "used here");
             problems.push(problem.help("add `sample = { … }` with small sizes that all differ"));

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::diag::{Level, Problems};
-use crate::lang::parse;
-use crate::lint::scope::mentions;
 use crate::lint::{Context, Lint};
 use crate::registry::Fallback;
 
@@ -22,17 +20,17 @@ pub(in crate::lint) static LINT: Lint = Lint {
 fn check(context: &Context<'_>, problems: &mut Problems) {
     let mut read: BTreeSet<Arc<str>> = BTreeSet::new();
     for view in context.views.values() {
-        view.all().for_each(|piece| mentions(piece, &mut read));
+        read.extend(view.mentions.iter().cloned());
     }
     for code in context.registry.inputs.values() {
         names_in(&code.text, &mut read);
     }
+    if context.broken_derivation {
+        return;
+    }
     for field in context.registry.configs.values().flat_map(|table| table.fields.values()) {
         if let Fallback::Derived(code) = &field.fallback {
-            match parse::expression(code) {
-                Ok(_) => names_in(&code.text, &mut read),
-                Err(_) => return,
-            }
+            names_in(&code.text, &mut read);
         }
     }
     for (name, table) in &context.registry.configs {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::diag::{Level, Problems};
+use crate::lint::code::Role;
 use crate::lint::scope::mentions;
 use crate::lint::{Context, Lint};
 use crate::registry::{Code, Entries};
@@ -26,10 +27,9 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         if own.iter().all(|(_, entries)| entries.is_empty()) || !context.is_checked(&module.name.span) {
             continue;
         }
-        let used = super::unused_let::mentioned_in_family(context, name);
         for (what, entries) in own {
             for (entry, _) in entries {
-                if !used.contains(entry.text.as_str()) && !elsewhere.contains(entry.text.as_str()) {
+                if !context.is_mentioned(name, &entry.text) && !elsewhere.contains(entry.text.as_str()) {
                     let message = format!("no body uses the {what} `{}` of `{name}`", entry.text);
                     problems.push(LINT.at(&entry.span, message).help("use it in a body, or remove the entry"));
                 }
@@ -42,16 +42,9 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 fn attributes(context: &Context<'_>) -> BTreeSet<Arc<str>> {
     let mut found = BTreeSet::new();
     for view in context.views.values() {
-        for piece in view.all() {
-            piece.each(&mut |expr| {
-                if let crate::lang::ast::ExprKind::Attribute(_, name) = &expr.kind {
-                    found.insert(Arc::clone(name));
-                }
-            });
-            if piece.role == crate::lint::code::Role::Tied {
-                mentions(piece, &mut found);
-            }
-        }
+        found.extend(view.attributes.iter().cloned());
+        let tied = view.pieces.iter().filter(|piece| piece.role == Role::Tied);
+        tied.for_each(|piece| mentions(piece, &mut found));
     }
     found
 }

@@ -1,10 +1,6 @@
 //! A constant or a constructor's argument that no code reads.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use crate::diag::{Level, Problems};
-use crate::lint::scope::mentions;
 use crate::lint::{Context, Lint};
 
 pub(in crate::lint) static LINT: Lint = Lint {
@@ -24,11 +20,10 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         if !context.is_checked(&module.name.span) {
             continue;
         }
-        let used = mentioned_in_family(context, name);
         let lets = module.lets.iter().map(|(entry, _)| ("constant", entry));
         for (what, entry) in lets.chain(args.map(|arg| ("argument", &arg.name))) {
-            let asked = what == "argument" && is_asked_of(context, name, &entry.text);
-            if !used.contains(entry.text.as_str()) && !asked {
+            let asked = || what == "argument" && is_asked_of(context, name, &entry.text);
+            if !context.is_mentioned(name, &entry.text) && !asked() {
                 let message = format!("no code reads the {what} `{}` of `{name}`", entry.text);
                 let help = if what == "constant" { "remove this entry" } else { "remove it, here and where it is given" };
                 problems.push(LINT.at(&entry.span, message).help(help));
@@ -60,13 +55,4 @@ fn is_relative(context: &Context<'_>, module: &str, of: &str) -> bool {
         }
     }
     false
-}
-
-/// The names that the code of a module mentions, or of those that extend it.
-pub(in crate::lint) fn mentioned_in_family(context: &Context<'_>, name: &str) -> BTreeSet<Arc<str>> {
-    let mut found = BTreeSet::new();
-    for view in context.views.values().filter(|view| is_relative(context, &view.module.name.text, name)) {
-        view.all().for_each(|piece| mentions(piece, &mut found));
-    }
-    found
 }
