@@ -55,8 +55,15 @@ struct Session {
 
 impl Session {
     fn start(folder: &Path) -> Result<Self, Box<dyn Error>> {
+        Self::start_with(folder, &[])
+    }
+
+    fn start_with(folder: &Path, arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_omni"))
             .args(["lsp", "--stdio"])
+            .args(arguments)
+            .env_remove("OMNI_REGISTRY")
+            .env("XDG_CONFIG_HOME", folder)
             .current_dir(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -469,5 +476,65 @@ fn a_quick_fix_leaves_nothing_to_find() -> Outcome {
     session.replace(&uri, 3, &fixed)?;
     assert_eq!(session.diagnostics(&uri, 3)?, [""; 0]);
     assert_eq!(session.end()?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn formatting_lays_out_as_omni_fmt_does() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("toy.toml");
+    let uri = uri(&path);
+    let mut session = Session::start(folder.path())?;
+    let messy =
+        TOY.replace("category = 'transformers'", "category='transformers'").replace("# größe", "#   größe");
+    session.open(&uri, &messy)?;
+    let params = json!({ "textDocument": { "uri": uri }, "options": { "tabSize": 4, "insertSpaces": true } });
+    let edits = session.request("textDocument/formatting", params.clone())?;
+    assert_eq!(edits.as_array().map(Vec::len), Some(1), "only the line that differs: {edits}");
+    let wanted = omni::format::format(&omni::diag::Source::new("toy.toml", messy.as_str()))?;
+    assert_ne!(wanted, messy);
+    assert_eq!(edited(&messy, &edits), wanted);
+
+    session.replace(&uri, 2, &wanted)?;
+    assert_eq!(session.request("textDocument/formatting", params.clone())?, json!([]));
+    session.replace(&uri, 3, "[modules.Toy\n")?;
+    let refused = session.answer("textDocument/formatting", params)?;
+    let message = refused["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("toy.toml:1"), "{refused}");
+    assert_eq!(session.end()?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn overlays_stand_upon_those_that_the_server_was_given() -> Outcome {
+    let (folder, below) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let (toy, other) = (below.path().join("toy.toml"), folder.path().join("other.toml"));
+    fs::write(&toy, TOY)?;
+    fs::write(&other, OTHER)?;
+    let uri = uri(&other);
+    let mut session = Session::start(folder.path())?;
+    session.open(&uri, OTHER)?;
+    let found = session.diagnostics(&uri, 1)?;
+    assert!(found.contains(&"3:12 unknown-config".to_owned()), "{found:?}");
+    assert_eq!(session.end()?, Some(0));
+
+    let mut session = Session::start_with(folder.path(), &["--registry", toy.to_str().ok_or("a path")?])?;
+    session.open(&uri, &OTHER.replace("up(x)", "upp(x)"))?;
+    assert_eq!(session.diagnostics(&uri, 1)?, ["11:27 unknown-name"]);
+    session.replace(&uri, 2, OTHER)?;
+    assert_eq!(session.diagnostics(&uri, 2)?, [""; 0]);
+    assert_eq!(session.end()?, Some(0));
+
+    let check = |registry: &Path| -> Result<bool, Box<dyn Error>> {
+        let output = Command::new(env!("CARGO_BIN_EXE_omni"))
+            .arg("check")
+            .arg(&other)
+            .env("OMNI_REGISTRY", registry)
+            .env("XDG_CONFIG_HOME", folder.path())
+            .output()?;
+        Ok(output.status.success())
+    };
+    assert!(check(&toy)?, "`omni check` stands upon the same");
+    assert!(!check(&other)?, "what is checked is not stood upon");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use clap::{Args, ValueEnum};
 use super::findings::{self, Format};
 use super::{Global, Outcome, check_fix, check_model, check_watch, output};
 use crate::diag::{Level, Source};
-use crate::lint::{self, Findings, Input, Options, Setting};
+use crate::lint::{self, Checker, Findings, Input, Options, Setting};
 use crate::registry::Registry;
 
 /// Check registry files: every definition is parsed, named, and traced with symbolic shapes.
@@ -95,9 +96,9 @@ impl Check {
         };
         if self.watch {
             let show = |findings: &Findings| self.show(findings);
-            return check_watch::run(&self.paths(), &|| self.input(), &options, &show);
+            return check_watch::run(&self.paths(), &|| self.input(global), &options, &show);
         }
-        let mut input = self.input()?;
+        let mut input = self.input(global)?;
         if self.fix || self.unsafe_fixes || self.diff {
             let mode = check_fix::Mode { with_unsafe: self.unsafe_fixes, write: !self.diff };
             input = check_fix::run(input, &options, mode)?;
@@ -105,9 +106,11 @@ impl Check {
                 return Ok(ExitCode::SUCCESS);
             }
         }
-        let findings = lint::check(&input, &options);
-        output::print(&self.show(&findings));
-        Ok(self.exit(&findings, FailOn::Note))
+        // The process is about to end: to take apart what was worked out would only take time.
+        let mut checker = ManuallyDrop::new(Checker::default());
+        let checked = ManuallyDrop::new(checker.check(&input, &options));
+        output::print(&self.show(&checked.findings));
+        Ok(self.exit(&checked.findings, FailOn::Note))
     }
 
     fn show(&self, findings: &Findings) -> String {
@@ -159,7 +162,7 @@ impl Check {
     }
 
     /// What is checked, and what it stands upon.
-    fn input(&self) -> Result<Input, Box<dyn std::error::Error>> {
+    fn input(&self, global: &Global) -> Result<Input, Box<dyn std::error::Error>> {
         let mut paths = self.paths.clone();
         let mut typed = None;
         if let Some(name) = &self.stdin_filename {
@@ -174,19 +177,26 @@ impl Check {
         }
         let mut files = super::sources(&paths)?;
         files.extend(typed);
-        let base = base(&files)?;
+        let base = base(&files, global)?;
         Ok(Input { base, files })
     }
 }
 
-/// What the files stand upon: the rest of the registry that they are part of, else the shipped one.
-pub(super) fn base(files: &[Arc<Source>]) -> Result<Vec<Arc<Source>>, Box<dyn std::error::Error>> {
+/// What the files stand upon: the rest of the registry that they are part of, else the shipped one and its overlays.
+pub(super) fn base(
+    files: &[Arc<Source>],
+    global: &Global,
+) -> Result<Vec<Arc<Source>>, Box<dyn std::error::Error>> {
     let names: BTreeSet<PathBuf> = files.iter().map(|file| absolute(&file.name)).collect();
     let is_root =
         |folder: &Path| folder.join("categories.toml").is_file() && folder.join("tasks.toml").is_file();
     let root = names.iter().find_map(|name| name.ancestors().find(|folder| is_root(folder)));
-    let Some(root) = root else { return Ok(Registry::shipped()?.sources.clone()) };
-    let all = Registry::sources(root)?;
+    let all = if let Some(root) = root {
+        Registry::sources(root)?
+    } else {
+        let overlays = super::sources(&global.overlays())?;
+        Registry::shipped()?.sources.iter().cloned().chain(overlays).collect()
+    };
     Ok(all.into_iter().filter(|source| !names.contains(&absolute(&source.name))).collect())
 }
 

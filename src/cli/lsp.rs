@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Outcome;
+use super::{Global, Outcome};
 
-/// Serve an editor: findings as you type, completion, hover, definitions, renames and quick fixes.
+/// Serve an editor: findings as you type, completion, hover, definitions, renames, quick fixes and formatting.
 ///
 /// Speaks the language server protocol on standard input and output; docs/editors.md says how editors start it.
 #[derive(Debug, Args)]
@@ -17,8 +17,8 @@ pub(crate) struct Lsp {
 }
 
 impl Lsp {
-    pub(crate) fn run(&self) -> Outcome {
-        let was_shut_down = crate::lsp::serve(std::io::stdin(), std::io::stdout())?;
+    pub(crate) fn run(&self, global: &Global) -> Outcome {
+        let was_shut_down = crate::lsp::serve(std::io::stdin(), std::io::stdout(), global.overlays())?;
         Ok(if was_shut_down { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -61,9 +61,14 @@ pub(crate) struct Global {
 impl Global {
     /// The shipped registry with the overlays of the user, of `OMNI_REGISTRY` and of `--registry` over it.
     pub(crate) fn registry(&self) -> Result<Registry, LoadError> {
+        Registry::with_overlays(&self.overlays())
+    }
+
+    /// The files and folders that lie over the shipped registry, those that win last.
+    pub(crate) fn overlays(&self) -> Vec<PathBuf> {
         let mut overlays = registry::overlays_of_the_user();
         overlays.extend(self.registry.iter().cloned());
-        Registry::with_overlays(&overlays)
+        overlays
     }
 }
 
@@ -113,12 +118,12 @@ fn dispatch(cli: Cli) -> ExitCode {
         Command::Completions(command) => command.run(),
         Command::Diff(command) => command.run(&cli.global),
         Command::Fmt(command) => command.run(),
-        Command::Test(command) => command.run(),
+        Command::Test(command) => command.run(&cli.global),
         Command::Man(command) => command.run(),
         Command::Graph(command) => command.run(&cli.global),
         Command::Info(command) => command.run(&cli.global),
         Command::List(command) => command.run(&cli.global),
-        Command::Lsp(command) => command.run(),
+        Command::Lsp(command) => command.run(&cli.global),
         Command::New(command) => command.run(&cli.global),
         Command::Plan(command) => command.run(&cli.global),
         Command::Run(command) => command.run(&cli.global),

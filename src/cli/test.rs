@@ -10,7 +10,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Outcome, check, output};
+use super::{Global, Outcome, check, output};
 use crate::diag::{Source, line_column};
 use crate::expect;
 use crate::registry::{Expectation, Registry};
@@ -43,9 +43,9 @@ pub(crate) struct Test {
 }
 
 impl Test {
-    pub(crate) fn run(&self) -> Outcome {
+    pub(crate) fn run(&self, global: &Global) -> Outcome {
         let files = self.files()?;
-        let base = check::base(&files)?;
+        let base = check::base(&files, global)?;
         let (registry, problems) = Registry::from_files(base.into_iter().chain(files.iter().cloned()));
         let registry = problems.or_ok(registry)?;
         let asked = |expected: &&Expectation| {

@@ -1,9 +1,10 @@
 //! Answers about the place of the cursor: where a name is declared, where it is used, how a finding is corrected.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lsp_types as lsp;
 use serde_json::{Value, json};
+use similar::{DiffTag, TextDiff};
 
 use super::analysis::Analysis;
 use super::cursor;
@@ -11,13 +12,15 @@ use super::documents::Documents;
 use super::index::{self, Meaning, Occurrence};
 use super::project::Project;
 use super::{diagnostics, position};
-use crate::diag::Span;
+use crate::diag::{Source, Span};
 use crate::lint::fix;
 
 /// What a request is about.
 pub(super) struct Asked<'a> {
     pub(super) documents: &'a Documents,
     pub(super) project: &'a Project,
+    /// What overlays stand upon beside the shipped registry.
+    pub(super) overlays: &'a [PathBuf],
     pub(super) analysis: &'a Analysis,
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
@@ -141,4 +144,18 @@ pub(super) fn actions(asked: &Asked<'_>, range: lsp::Range, only: Option<&[Strin
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The edits that lay a file out as `omni fmt` does, none if it is; each replaces a run of lines.
+pub(super) fn formatting(path: &Path, text: &str) -> Result<Value, String> {
+    let source = Source::new(path.display().to_string(), text);
+    let laid_out = crate::format::format(&source).map_err(|problem| problem.to_string())?;
+    let diff = TextDiff::from_lines(text, &laid_out);
+    let start = |line: usize| diff.old_slices()[..line].iter().map(|line| line.len()).sum::<usize>();
+    let changed = diff.ops().iter().filter(|op| op.tag() != DiffTag::Equal);
+    let edits = changed.map(|op| {
+        let bytes = start(op.old_range().start)..start(op.old_range().end);
+        json!({ "range": position::range(text, &bytes), "newText": diff.new_slices()[op.new_range()].concat() })
+    });
+    Ok(edits.collect())
 }

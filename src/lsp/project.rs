@@ -1,7 +1,8 @@
 //! Which files a document is checked together with.
 //!
 //! A file below a registry (a folder with `categories.toml` and `tasks.toml`) is part of that registry. Any other one
-//! is an overlay over the shipped registry, with the overlays beside it. Absent on purpose: files that hold no entry of
+//! is an overlay over the shipped registry and the overlays that the server was started with, together with the overlays
+//! beside it. Absent on purpose: files that hold no entry of
 //! a registry; an editor sends every TOML file there is.
 
 use std::collections::BTreeMap;
@@ -37,13 +38,10 @@ impl Project {
     }
 
     /// Its files, with the open documents laid over the disk. What cannot be read is not there.
-    pub(super) fn input(&self, open: &BTreeMap<PathBuf, String>) -> Input {
-        let (folder, base) = match self {
-            Self::Registry(root) => (root, Vec::new()),
-            Self::Overlays(folder) => {
-                (folder, Registry::shipped().map(|shipped| shipped.sources.clone()).unwrap_or_default())
-            }
-        };
+    ///
+    /// Overlays stand upon the shipped registry and upon `below`, later ones winning.
+    pub(super) fn input(&self, open: &BTreeMap<PathBuf, String>, below: &[PathBuf]) -> Input {
+        let (Self::Registry(folder) | Self::Overlays(folder)) = self;
         let on_disk = match self {
             Self::Registry(root) => Registry::sources(root).unwrap_or_default(),
             Self::Overlays(folder) => beside(folder),
@@ -54,9 +52,25 @@ impl Project {
             files.insert(path.clone(), Source::new(path.display().to_string(), text.as_str()));
         }
         let is_overlays = matches!(self, Self::Overlays(_));
+        let mut base = Vec::new();
+        if is_overlays {
+            base = Registry::shipped().map(|shipped| shipped.sources.clone()).unwrap_or_default();
+            let sources = below.iter().filter_map(|path| Registry::sources(&absolute(path)).ok()).flatten();
+            // What is checked is not stood upon; an open document counts as it is open.
+            base.extend(sources.filter(|source| !files.contains_key(Path::new(&source.name))).map(
+                |source| {
+                    let text = open.get(Path::new(&source.name));
+                    text.map_or(Arc::clone(&source), |text| Source::new(source.name.clone(), text.as_str()))
+                },
+            ));
+        }
         let files = files.into_values().filter(|source| !is_overlays || is_overlay(&source.text)).collect();
         Input { base, files }
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The TOML files that lie in a folder.
@@ -102,7 +116,7 @@ mod tests {
         std::fs::write(&a, "[modules.A]\n").expect("written");
         std::fs::write(&c, "[package]\n").expect("written");
         let open = BTreeMap::from([(a, "[modules.New]\n".to_owned()), (b, "[modules.B]\n".to_owned())]);
-        let input = Project::Overlays(folder.path().to_owned()).input(&open);
+        let input = Project::Overlays(folder.path().to_owned()).input(&open, &[]);
         let texts: Vec<&str> = input.files.iter().map(|source| source.text.as_str()).collect();
         assert_eq!(texts, ["[modules.New]\n", "[modules.B]\n"]);
         assert!(!input.base.is_empty());

@@ -162,8 +162,8 @@ fn is_free(asked: &Asked<'_>, meaning: &Meaning, new: &str) -> Result<(), String
 /// Checks the renamed files: nothing may be found that was not found before.
 fn proves(asked: &Asked<'_>, by_file: &BTreeMap<String, Vec<Span>>, new: &str) -> Result<(), String> {
     let open = asked.documents.iter().map(|(path, document)| (path.to_owned(), document.text.clone()));
-    let mut input = asked.project.input(&open.collect());
-    for file in &mut input.files {
+    let mut input = asked.project.input(&open.collect(), asked.overlays);
+    for file in input.files.iter_mut().chain(&mut input.base) {
         let Some(spans) = by_file.get(&file.name) else { continue };
         let mut text = file.text.clone();
         for span in spans.iter().rev() {

@@ -24,8 +24,8 @@ use super::project::Project;
 use super::worker::{self, Done, Job};
 use super::{completion, diagnostics, hover, outline, position, rename, transport};
 
-/// How long the user must have stopped typing before a check starts.
-const PAUSE: Duration = Duration::from_millis(80);
+/// How long a check waits for what changes together with what has changed: programs make several changes at once.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Something that happened.
 #[derive(Debug)]
@@ -71,6 +71,7 @@ struct Server<W: Write> {
     documents: Documents,
     projects: BTreeMap<Project, State>,
     jobs: Sender<Job>,
+    overlays: Vec<PathBuf>,
     /// Requests that wait for a check of their project.
     waiting: Vec<(Project, Request)>,
     watches: bool,
@@ -80,11 +81,17 @@ struct Server<W: Write> {
 
 /// Serves one client until it says `exit` or is gone; gives whether it said `shutdown` before.
 ///
+/// Files that are no part of a whole registry are checked over the shipped one and `overlays`, later ones winning.
+///
 /// # Errors
 /// If `output` cannot be written to.
-pub fn serve(input: impl Read + Send + 'static, output: impl Write) -> io::Result<bool> {
+pub fn serve(
+    input: impl Read + Send + 'static,
+    output: impl Write,
+    overlays: Vec<PathBuf>,
+) -> io::Result<bool> {
     let (sender, events) = channel();
-    let jobs = worker::start(sender.clone());
+    let jobs = worker::start(sender.clone(), overlays.clone());
     thread::spawn(move || read(input, &sender));
     let server = Server {
         output,
@@ -92,6 +99,7 @@ pub fn serve(input: impl Read + Send + 'static, output: impl Write) -> io::Resul
         documents: Documents::default(),
         projects: BTreeMap::new(),
         jobs,
+        overlays,
         waiting: Vec::new(),
         watches: false,
         clock: 0,
@@ -191,6 +199,7 @@ impl<W: Write> Server<W> {
             "referencesProvider": true,
             "renameProvider": { "prepareProvider": true },
             "documentSymbolProvider": true,
+            "documentFormattingProvider": true,
             "codeActionProvider": { "codeActionKinds": ["quickfix", "source.fixAll.omni"] },
         });
         let info = json!({ "name": "omni", "version": env!("CARGO_PKG_VERSION") });
@@ -375,7 +384,7 @@ impl<W: Write> Server<W> {
     fn route(&mut self, request: Request) -> io::Result<()> {
         let method = request.method.strip_prefix("textDocument/").unwrap_or_default();
         let needs = match method {
-            "documentSymbol" => Needs::Text,
+            "documentSymbol" | "formatting" => Needs::Text,
             "completion" => Needs::Some,
             "definition" | "references" | "hover" | "prepareRename" | "rename" | "codeAction" => {
                 Needs::Newest
@@ -394,8 +403,14 @@ impl<W: Write> Server<W> {
             return self.refuse(request.id, ErrorCode::InvalidParams, "the document is not open");
         };
         if needs == Needs::Text {
-            let symbols = outline::symbols(&document.text);
-            return self.send(Response::new_ok(request.id, symbols));
+            let answer = match method {
+                "formatting" => answers::formatting(&path, &document.text),
+                _ => Ok(json!(outline::symbols(&document.text))),
+            };
+            return match answer {
+                Ok(value) => self.send(Response::new_ok(request.id, value)),
+                Err(message) => self.refuse(request.id, ErrorCode::RequestFailed, message),
+            };
         }
         // Of other files nothing is known.
         let Some(project) = Project::of(&path, &document.text) else {
@@ -424,6 +439,7 @@ impl<W: Write> Server<W> {
         let asked = Asked {
             documents: &self.documents,
             project: &project,
+            overlays: &self.overlays,
             analysis: &analysis,
             path: &path,
             text: &document.text,

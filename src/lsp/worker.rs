@@ -32,21 +32,21 @@ pub(super) struct Done {
     pub(super) checked: Option<Checked>,
 }
 
-/// Starts the thread; it ends when the sender of jobs, or the receiver of events, is gone.
-pub(super) fn start(events: Sender<Event>) -> Sender<Job> {
+/// Starts the thread, whose projects lie over `overlays`; it ends when the sender of jobs, or the receiver of events, is gone.
+pub(super) fn start(events: Sender<Event>, overlays: Vec<PathBuf>) -> Sender<Job> {
     let (sender, jobs) = channel();
-    thread::spawn(move || work(&jobs, &events));
+    thread::spawn(move || work(&jobs, &events, &overlays));
     sender
 }
 
-fn work(jobs: &Receiver<Job>, events: &Sender<Event>) {
+fn work(jobs: &Receiver<Job>, events: &Sender<Event>, overlays: &[PathBuf]) {
     let mut checkers: BTreeMap<Project, Checker> = BTreeMap::new();
     while let Ok(first) = jobs.recv() {
         let mut latest = BTreeMap::from([(first.project.clone(), first)]);
         latest.extend(jobs.try_iter().map(|job| (job.project.clone(), job)));
         for (project, job) in latest {
             let mut checker = checkers.remove(&project).unwrap_or_default();
-            let input = project.input(&job.open);
+            let input = project.input(&job.open, overlays);
             let checked = catch_unwind(AssertUnwindSafe(|| checker.check(&input, &Options::default())));
             // A fault of ours costs this check, and what was remembered.
             if checked.is_ok() {
