@@ -50,3 +50,18 @@ fn the_report_of_every_bad_example_is_as_recorded() {
         }
     });
 }
+
+#[test]
+fn every_shipped_definition_says_what_is_expected_of_its_sample() {
+    let sources = Registry::shipped().expect("the shipped registry loads").sources.clone();
+    let (registry, _) = Registry::from_files(sources);
+    for name in registry.architectures.keys() {
+        let mut about = registry.expectations.iter().filter(|expected| expected.architecture.text == *name);
+        assert!(
+            about.any(|expected| {
+                expected.config.is_none() && expected.parameters.is_some() && !expected.outputs.is_empty()
+            }),
+            "no `[[expect]]` gives parameters and outputs of the sample of {name}"
+        );
+    }
+}

@@ -158,8 +158,12 @@ impl<'a> Context<'a> {
     /// Whether something that is checked takes part in an architecture.
     #[must_use]
     pub fn concerns(&self, architecture: &Architecture) -> bool {
+        let expected = &self.registry.expectations;
+        let mut expected =
+            expected.iter().filter(|expected| expected.architecture.text == architecture.name.text);
         self.checked.len() == self.files.len()
             || self.is_checked(&architecture.name.span)
+            || expected.any(|expected| self.is_checked(&expected.architecture.span))
             || self.reach.modules(&architecture.name.text).any(|module| {
                 self.registry.modules.get(module).is_some_and(|module| self.is_checked(&module.name.span))
             })

@@ -7,6 +7,7 @@
 //! Adding a lint is one file and one line in [`lints`]. Absent on purpose: printing, and reading files.
 
 mod allow;
+mod blame;
 mod calls;
 mod checker;
 pub mod code;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::Context;
 use super::context::Kept;
+use super::{Context, blame};
 use crate::diag::{Problem, Problems, Source};
 use crate::lang::{Parses, Program};
 use crate::plan::{Param, Plan};
@@ -57,6 +57,8 @@ pub struct TracedMethod {
     pub inputs: Vec<(String, bool)>,
     /// Its program, without the optional inputs.
     pub plan: Plan,
+    /// Its program with all of the optional inputs, if it has some and that could be traced.
+    pub full: Option<Plan>,
 }
 
 /// Traces all architectures that what is checked takes part in, those aside that were traced without a problem before.
@@ -154,7 +156,8 @@ fn one(
     };
     let Some(config) = sample(architecture, table) else { return (None, Vec::new()) };
     let mut problems = Vec::new();
-    let trace = trace(context.registry, parses, architecture, config, &mut problems);
+    let trace = trace(context.registry, parses, architecture, config.clone(), &mut problems);
+    let mut problems = blame::settle(context.registry, parses, architecture, &config, problems);
     let at = table.map_or(&architecture.name.span, |table| &table.name.span);
     for problem in &mut problems {
         if problem.span.is_none() {
@@ -183,7 +186,7 @@ fn trace_modes(
     Ok(())
 }
 
-fn trace(
+pub(super) fn trace(
     registry: &Registry,
     parses: &Parses,
     architecture: &Architecture,
@@ -205,9 +208,13 @@ fn trace(
         let inputs: Vec<(String, bool)> =
             program.inputs(&name).into_iter().map(|(input, optional)| (input.to_owned(), optional)).collect();
         // With none and with all of the optional inputs: the two ends of what a caller may do.
+        let mut full = None;
         if inputs.iter().any(|(_, optional)| *optional) {
             match program.trace(&name, &|_| true) {
-                Ok(plan) => read.extend(plan.read_params().map(|id| id.0)),
+                Ok(plan) => {
+                    read.extend(plan.read_params().map(|id| id.0));
+                    full = Some(plan);
+                }
                 Err(problem) => {
                     whole = false;
                     problems.push(problem);
@@ -215,7 +222,7 @@ fn trace(
             }
         }
         match program.trace(&name, &|_| false) {
-            Ok(plan) => methods.push(TracedMethod { name, inputs, plan }),
+            Ok(plan) => methods.push(TracedMethod { name, inputs, plan, full }),
             Err(problem) => {
                 whole = false;
                 problems.push(problem);

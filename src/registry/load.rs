@@ -275,13 +275,14 @@ impl Reader<'_> {
 
     fn expectation(&mut self, raw: RawExpect) -> Option<Expectation> {
         let architecture = self.name(&raw.architecture);
-        let config = match raw.config.as_ref().map(json) {
+        let given = raw.config.as_ref().map(|config| (self.span(config.span()), json(config.get_ref())));
+        let config = match given {
             None => None,
-            Some(serde_json::Value::Object(entries)) => Some(ExpectedOf::Written(entries)),
-            Some(serde_json::Value::String(path)) => Some(ExpectedOf::Path(path)),
-            Some(other) => {
+            Some((_, serde_json::Value::Object(entries))) => Some(ExpectedOf::Written(entries)),
+            Some((span, serde_json::Value::String(text))) => Some(ExpectedOf::Path(Name { text, span })),
+            Some((span, other)) => {
                 let message = format!("the config expected something of is `{other}`");
-                let problem = Problem::error("wrong-type", architecture.span, message);
+                let problem = Problem::error("wrong-type", span, message);
                 self.problems.push(problem.help("write a table, or the path of a config.json"));
                 return None;
             }

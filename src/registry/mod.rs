@@ -252,7 +252,7 @@ pub enum ExpectedOf {
     /// Written beside it.
     Written(serde_json::Map<String, serde_json::Value>),
     /// In this file or model directory, relative to the registry file.
-    Path(String),
+    Path(Name),
 }
 
 /// Everything the registry files say, by name.

@@ -226,7 +226,7 @@ pub struct RawExpect {
     /// The config: a table, or the path of a config.json or model directory, relative to the registry file. The
     /// architecture's sample config if it is absent.
     #[schemars(with = "Option<serde_json::Value>")]
-    pub config: Option<toml::Value>,
+    pub config: Option<Spanned<toml::Value>>,
     /// The category that such a config is expected to be of.
     pub category: Option<Text>,
     /// The `model_type` that such a config is expected to have.

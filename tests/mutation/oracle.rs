@@ -12,22 +12,27 @@ use serde_json::{Map, Value};
 use crate::edits::Tables;
 
 /// What a mutant is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     /// Every definition has the same tensors and the same programs.
     Same,
-    /// A sound definition of another model, which nothing in the registry contradicts: every definition traces, has
-    /// tensors of the same names, reads the same of them, takes and promises the same, and can be called with inputs
-    /// of any size as before. Only a checkpoint's header, its weights or recorded outputs could tell.
+    /// Names, shapes and types are the same everywhere, only the numbers that come out differ, or what an output is
+    /// called that no task promises, or how a tensor of that name is laid out: nothing but weights and recorded
+    /// outputs could tell.
     Untold,
+    /// A sound definition of another model: some shapes differ, but every definition traces, has tensors of the same
+    /// names, reads the same of them, takes and promises the same, and can be called with inputs of any size as
+    /// before. Only what is expected of it, or a checkpoint's header, could tell.
+    Sound,
     /// Something else.
     Differs,
 }
 
-/// A definition as traced: everything, and everything but the numbers.
+/// A definition as traced: everything, everything but the numbers, and everything but numbers and shapes.
 #[derive(PartialEq)]
 struct Traced {
     full: String,
+    shapes: String,
     skeleton: String,
 }
 
@@ -59,7 +64,8 @@ impl Clean {
             let now = registry.architectures.get(name).and_then(|found| trace(&registry, found));
             match now {
                 Some(now) if now.full == clean.full => {}
-                Some(now) if now.skeleton == clean.skeleton => verdict = Verdict::Untold,
+                Some(now) if now.shapes == clean.shapes => verdict = verdict.max(Verdict::Untold),
+                Some(now) if now.skeleton == clean.skeleton => verdict = Verdict::Sound,
                 _ => return Verdict::Differs,
             }
         }
@@ -96,8 +102,10 @@ fn trace(registry: &Registry, architecture: &Architecture) -> Option<Traced> {
         let _ = writeln!(skeleton, "  {:?}", param.stored.iter().map(Stored::names).collect::<Vec<_>>());
     }
     let mut full = skeleton.clone();
+    let mut shapes = skeleton.clone();
     for param in program.params() {
         let _ = writeln!(full, "{:?} {:?}", param.shape, param.stored.iter().map(normal).collect::<Vec<_>>());
+        let _ = writeln!(shapes, "{:?}", param.shape);
     }
     let promised = |method: &str, output: &str| {
         let task = registry.tasks.get(&architecture.task.text);
@@ -111,9 +119,35 @@ fn trace(registry: &Registry, architecture: &Architecture) -> Option<Traced> {
             let plan = program.trace(&method, &|_| present).ok()?;
             let _ = write!(full, "{plan}");
             interface(&plan, &promised, &mut skeleton);
+            types(&plan, &promised, &mut shapes);
         }
     }
-    Some(Traced { full, skeleton })
+    Some(Traced { full, shapes, skeleton })
+}
+
+/// What goes in and out of a plan and of each of its instructions, whatever is computed.
+fn types(plan: &Plan, promised: &dyn Fn(&str, &str) -> bool, out: &mut String) {
+    let mut of = vec![String::new(); plan.slots];
+    let inputs = plan.inputs.iter().map(|input| (input.slot, &input.ty));
+    let params = plan.params.iter().map(|(_, slot, ty)| (*slot, ty));
+    let results = plan.instrs.iter().flat_map(|instr| instr.outputs.iter().map(|(slot, ty)| (*slot, ty)));
+    for (slot, ty) in inputs.chain(params).chain(results) {
+        of[slot.0] = ty.to_string();
+    }
+    let _ = writeln!(out, "{}", plan.method);
+    for input in &plan.inputs {
+        let _ = writeln!(out, "in {} {} {:?}", input.name, input.ty, input.default);
+    }
+    for instr in &plan.instrs {
+        let read: Vec<&str> = instr.inputs.iter().map(|slot| slot.map_or("-", |slot| &of[slot.0])).collect();
+        let written: Vec<&str> = instr.outputs.iter().map(|(slot, _)| of[slot.0].as_str()).collect();
+        let _ = writeln!(out, "{} {read:?} {written:?}", instr.path);
+    }
+    for (name, _, ty) in &plan.outputs {
+        // What nobody is promised may have any name.
+        let name = if promised(&plan.method, name) { name } else { "_" };
+        let _ = writeln!(out, "out {name} {ty}");
+    }
 }
 
 /// What a plan takes, reads and promises, and how many of its conditions hardly any call fulfils.

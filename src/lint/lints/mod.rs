@@ -1,6 +1,7 @@
 //! The lints: one file each, with its page; one line here.
 
 use super::Lint;
+use crate::diag::Span;
 
 macro_rules! lints {
     ($($name:ident,)*) => {
@@ -11,10 +12,26 @@ macro_rules! lints {
     };
 }
 
+/// Where a word first stands behind a name, as a whole: a key or a value of the table that the name opens. The name
+/// itself if it does not.
+fn below(name: &Span, word: &str) -> Span {
+    let (source, from) = (&name.source, name.range.end);
+    let within = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let text = source.text.get(from..).unwrap_or_default();
+    let whole = text.match_indices(word).map(|(at, _)| at).find(|at| {
+        let line = text[..*at].rsplit('\n').next().unwrap_or_default();
+        !line.contains('#')
+            && !within(line.chars().next_back())
+            && !within(text[at + word.len()..].chars().next())
+    });
+    whole.map_or_else(|| name.clone(), |at| Span::new(source, from + at..from + at + word.len()))
+}
+
 lints! {
     alias_claimed_twice,
     alias_cycle,
     allow_without_reason,
+    ambiguous_sample,
     architecture_claimed_twice,
     argument_twice,
     branch_on_size,
@@ -33,8 +50,10 @@ lints! {
     field_declared_twice,
     index_out_of_range,
     invalid_pattern,
+    invalid_template,
     missing_argument,
     missing_config_field,
+    missing_fixture,
     missing_key,
     missing_sample,
     module_depth,
@@ -66,6 +85,7 @@ lints! {
     unknown_attribute,
     unknown_category,
     unknown_config,
+    unknown_config_key,
     unknown_field,
     unknown_key,
     unknown_lint,
@@ -74,6 +94,7 @@ lints! {
     unknown_name,
     unknown_task,
     unreachable_code,
+    unmet_expectation,
     unread_tensor,
     untyped_input,
     unused_allow,

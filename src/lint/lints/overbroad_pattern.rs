@@ -38,10 +38,10 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 }
 
 fn is_any(glob: &str) -> bool {
-    !glob.is_empty() && glob.chars().all(|c| c == '*' || c == '/')
+    glob.contains('*') && glob.chars().all(|c| matches!(c, '*' | '/' | '.' | '?'))
 }
 
-/// Whether an expression matches the empty text, and so, unanchored, every text.
+/// Whether an expression matches names that have nothing in common.
 fn matches_all(expression: &str) -> bool {
-    regex::Regex::new(expression).is_ok_and(|re| re.is_match("") && re.is_match("a name of nothing"))
+    regex::Regex::new(expression).is_ok_and(|re| ["a name of nothing", "Zq-7", "x.Y_z/0"].iter().all(|name| re.is_match(name)))
 }

@@ -1,7 +1,10 @@
 //! An entry over another that is the same.
 
+use std::collections::BTreeMap;
+
 use crate::diag::{Level, Problems, Span};
 use crate::lint::{Context, Lint};
+use crate::registry::Registry;
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "overlay-changes-nothing",
@@ -13,36 +16,50 @@ pub(in crate::lint) static LINT: Lint = Lint {
     check,
 };
 
+/// An entry: its table, its name, and where that stands.
+type Entry<'a> = (&'static str, &'a str, &'a Span);
+
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    for (index, file) in context.files.iter().enumerate().filter(|(_, file)| file.checked) {
-        let below = || context.files[..index].iter().rev();
-        let mut judge = |table: &str, name: &str, here: &Span, there: Option<&Span>| {
-            let Some(there) = there else { return };
-            if table_text(here) == table_text(there) {
+    let mut below: BTreeMap<(&str, &str), &Span> = BTreeMap::new();
+    for file in context.files {
+        for (table, name, here) in entries(&file.registry) {
+            let there = below.insert((table, name), here);
+            let Some(there) = there.filter(|there| file.checked && there.source != here.source) else { continue };
+            if written(table, here) == written(table, there) {
                 let message = format!("the {table} `{name}` is the same as the one below it");
-                problems.push(LINT.at(here, message).related(there.clone(), "the same here").help("remove the table"));
+                problems.push(LINT.at(here, message).related(there.clone(), "the same here").help("remove it here"));
             }
-        };
-        for (name, entry) in &file.registry.architectures {
-            let there = below().find_map(|file| file.registry.architectures.get(name));
-            judge("architecture", name, &entry.name.span, there.map(|entry| &entry.name.span));
-        }
-        for (name, entry) in &file.registry.configs {
-            let there = below().find_map(|file| file.registry.configs.get(name));
-            judge("config table", name, &entry.name.span, there.map(|entry| &entry.name.span));
-        }
-        for (name, entry) in &file.registry.modules {
-            let there = below().find_map(|file| file.registry.modules.get(name));
-            judge("module", name, &entry.name.span, there.map(|entry| &entry.name.span));
         }
     }
 }
 
-/// The lines of the table whose name stands at `span`, without spaces, comments and order of appearance.
-fn table_text(span: &Span) -> Vec<String> {
+/// Everything in a file that a later one could say otherwise.
+fn entries(registry: &Registry) -> Vec<Entry<'_>> {
+    let mut entries: Vec<Entry<'_>> = Vec::new();
+    entries.extend(registry.architectures.iter().map(|(name, entry)| ("architecture", &**name, &entry.name.span)));
+    entries.extend(registry.configs.iter().map(|(name, entry)| ("config table", &**name, &entry.name.span)));
+    entries.extend(registry.modules.iter().map(|(name, entry)| ("module", &**name, &entry.name.span)));
+    let rules = &registry.rules;
+    entries.extend(rules.rules.iter().map(|(id, entry)| ("rule", &**id, &entry.id.span)));
+    entries.extend(rules.traits.iter().map(|(id, entry)| ("trait", &**id, &entry.id.span)));
+    entries.extend(rules.repairs.iter().map(|(id, entry)| ("repair", &**id, &entry.id.span)));
+    entries.extend(rules.tokenizers.iter().map(|(id, entry)| ("tokenizer rule", &**id, &entry.id.span)));
+    entries.extend(rules.all_aliases().into_iter().map(|(name, entry)| ("alias", name, &entry.name.span)));
+    entries.extend(rules.all_model_types().into_iter().map(|(name, entry)| ("model type", name, &entry.name.span)));
+    entries
+}
+
+/// The lines of an entry, without spaces and comments.
+fn written(table: &str, span: &Span) -> Vec<String> {
     let text = &span.source.text;
-    let start = text[..span.range.start].rfind('\n').map_or(0, |at| at + 1);
+    let line = text[..span.range.start].rfind('\n').map_or(0, |at| at + 1);
     let squeeze = |line: &str| line.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let mark = match table {
+        "alias" | "model type" => return text[line..].lines().take(1).map(squeeze).collect(),
+        "rule" | "trait" | "repair" | "tokenizer rule" => "[[",
+        _ => "",
+    };
+    let start = text[..line].rfind(&format!("\n{mark}")).filter(|_| !mark.is_empty()).map_or(line, |at| at + 1);
     let lines = text[start..].lines().enumerate();
     lines
         .take_while(|(index, line)| *index == 0 || !line.starts_with('['))

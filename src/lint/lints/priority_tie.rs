@@ -34,8 +34,12 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
             if !meet {
                 continue;
             }
-            // The one that is checked, and of two such the later one, is at fault.
-            let (here, there) = if context.is_checked(&other.id.span) { (other, first) } else { (first, other) };
+            // The one that is checked is at fault; of two such the one that stands out of order, or else the later one.
+            let others_fault = match (context.is_checked(&first.id.span), context.is_checked(&other.id.span)) {
+                (true, true) => out_of_order(&sorted, first) <= out_of_order(&sorted, other),
+                (_, other_is_checked) => other_is_checked,
+            };
+            let (here, there) = if others_fault { (other, first) } else { (first, other) };
             let message = format!(
                 "the rules `{}` and `{}` have priority {} and can hold at once",
                 here.id.text, there.id.text, here.priority
@@ -48,6 +52,16 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
             );
         }
     }
+}
+
+/// With how many rules of its file a rule disagrees about the order: files begin with what is tried first.
+fn out_of_order(rules: &[&Rule], rule: &Rule) -> usize {
+    let beside = rules.iter().filter(|other| other.id.span.source == rule.id.span.source);
+    let against = beside.filter(|other| {
+        let before = other.id.span.range.start < rule.id.span.range.start;
+        if before { other.priority < rule.priority } else { other.priority > rule.priority }
+    });
+    against.count()
 }
 
 /// Whether every directory for which one rule holds fulfils the other as well.

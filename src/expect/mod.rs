@@ -1,10 +1,14 @@
 //! Holds definitions to what their files expect of them: `[[expect]]`.
 //!
 //! Takes an [`Expectation`] and the registry; gives an [`Outcome`]: what was checked, and each thing that came out
-//! otherwise, at the place of the expectation. Nothing runs: a config is matched, built and traced.
+//! otherwise, at the place of the expectation. Nothing runs: a config is matched, built and traced. Who has traced it
+//! already gives what came out ([`check_traced`]), and who has no time for it asks for names alone ([`check_names`]).
 //!
 //! Absent on purpose: weights. What a definition computes is held against recordings, in the tests.
 
+mod suspects;
+
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,9 +18,9 @@ use crate::diag::{Problem, Source, Span, did_you_mean};
 use crate::facts::{self, Facts};
 use crate::graph::parameters;
 use crate::lang::Program;
-use crate::matcher;
+use crate::matcher::{Match, Matcher};
 use crate::ops::{Dim, TensorType};
-use crate::plan::Plan;
+use crate::plan::{Param, Plan};
 use crate::registry::{Architecture, Expectation, ExpectedOf, Name, Registry, named};
 
 /// How an expectation came out.
@@ -37,14 +41,63 @@ pub struct Outcome {
 /// Holds the registry to one expectation.
 #[must_use]
 pub fn check(registry: &Registry, expected: &Expectation) -> Outcome {
+    outcome(expected, |outcome| {
+        let architecture = architecture(registry, expected)?;
+        let facts = facts_of(registry, architecture, expected)?;
+        let found = names(&Matcher::new(registry), expected, &facts, outcome)?;
+        let source = facts.config().map(|config| Arc::clone(&config.source));
+        let mut program = Program::build(registry, architecture, found.config(&facts), source)?;
+        let params = program.params().to_vec();
+        let trace = |method: &str, given: &dyn Fn(&str) -> bool| program.trace(method, given).map(Cow::Owned);
+        sizes(expected, &params, trace, outcome)
+    })
+}
+
+/// Holds what is traced already to an expectation about it: its config, its tensors, and the plan of a method, by the
+/// optional inputs that are given.
+#[must_use]
+pub fn check_traced<'p>(
+    matcher: &Matcher<'_>,
+    expected: &Expectation,
+    config: &Value,
+    params: &[Param],
+    plan: impl FnOnce(&str, &dyn Fn(&str) -> bool) -> Result<Cow<'p, Plan>, Problem>,
+) -> Outcome {
+    outcome(expected, |outcome| {
+        let facts = Facts::of_config(&expected.architecture.text, config.clone());
+        names(matcher, expected, &facts, outcome)?;
+        sizes(expected, params, plan, outcome)
+    })
+}
+
+/// Holds tensors to the number that is expected, of a definition that cannot be traced.
+#[must_use]
+pub fn check_count(expected: &Expectation, params: &[Param]) -> Outcome {
+    outcome(expected, |outcome| {
+        count(expected, params, outcome);
+        Ok(())
+    })
+}
+
+/// Holds the registry to the names of an expectation, without building anything.
+#[must_use]
+pub fn check_names(matcher: &Matcher<'_>, expected: &Expectation) -> Outcome {
+    outcome(expected, |outcome| {
+        let registry = matcher.registry();
+        let facts = facts_of(registry, architecture(registry, expected)?, expected)?;
+        names(matcher, expected, &facts, outcome).map(|_| ())
+    })
+}
+
+fn outcome(expected: &Expectation, judge: impl FnOnce(&mut Outcome) -> Result<(), Problem>) -> Outcome {
     let mut outcome = Outcome {
         architecture: expected.architecture.text.clone(),
-        what: expected.what.clone(),
+        what: expected.what.clone().or_else(|| expected.config.is_none().then(|| "the sample".to_owned())),
         span: expected.architecture.span.clone(),
         checks: 0,
         faults: Vec::new(),
     };
-    if let Err(problem) = try_check(registry, expected, &mut outcome) {
+    if let Err(problem) = judge(&mut outcome) {
         let problem = match problem.span {
             Some(_) => problem,
             None => Problem { span: Some(outcome.span.clone()), ..problem },
@@ -55,62 +108,93 @@ pub fn check(registry: &Registry, expected: &Expectation) -> Outcome {
 }
 
 impl Outcome {
-    /// Compares one thing; what differs is a fault at the place where it is expected.
-    fn compare(&mut self, what: &str, span: &Span, found: &str, expected: &str) {
+    /// Compares one thing; what differs is a fault at the place where it is expected, and those of `why` may explain
+    /// it.
+    fn compare(
+        &mut self,
+        what: &str,
+        span: &Span,
+        (found, expected): (&str, &str),
+        why: impl FnOnce() -> Vec<(Span, String)>,
+    ) {
         self.checks += 1;
-        if found != expected {
-            let message = format!("{what}: found {found}, expected {expected}");
-            self.faults
-                .push(Problem::error("expectation-failed", span.clone(), message).label("expected here"));
+        if found == expected {
+            return;
         }
+        let message = format!("{what}: found {found}, expected {expected}");
+        let problem = Problem::error("unmet-expectation", span.clone(), message).label("expected here");
+        self.faults.push(Problem { related: why(), ..problem });
     }
 }
 
-fn try_check(registry: &Registry, expected: &Expectation, outcome: &mut Outcome) -> Result<(), Problem> {
-    let Some(architecture) = registry.architectures.get(&expected.architecture.text) else {
-        let message = format!("`{}` is not an architecture with a definition", expected.architecture.text);
+fn architecture<'r>(registry: &'r Registry, expected: &Expectation) -> Result<&'r Architecture, Problem> {
+    let name = &expected.architecture;
+    registry.architectures.get(&name.text).ok_or_else(|| {
+        let message = format!("`{}` is not an architecture with a definition", name.text);
         let known = registry.architectures.keys().map(String::as_str);
-        return Err(Problem::error("unknown-architecture", expected.architecture.span.clone(), message)
-            .maybe_help(did_you_mean(&expected.architecture.text, known)));
-    };
-    let facts = facts_of(registry, architecture, expected)?;
-    let found = matcher::find(registry, &facts).map_err(|reasons| reasons.problem(&facts))?;
+        Problem::error("unknown-architecture", name.span.clone(), message)
+            .maybe_help(did_you_mean(&name.text, known))
+    })
+}
+
+fn names(
+    matcher: &Matcher<'_>,
+    expected: &Expectation,
+    facts: &Facts,
+    outcome: &mut Outcome,
+) -> Result<Match, Problem> {
+    let found = matcher.find(facts).map_err(|reasons| reasons.problem(facts))?;
     let name = found.architecture_name().unwrap_or("none");
-    outcome.compare("architecture", &expected.architecture.span, name, &expected.architecture.text);
-    if let Some(category) = &expected.category {
-        outcome.compare("category", &category.span, &found.category, &category.text);
+    let here = || {
+        let defined = matcher.registry().architectures.get(&expected.architecture.text);
+        let span = defined.map(|architecture| architecture.name.span.clone());
+        span.into_iter().map(|span| (span, "the definition".to_owned())).collect()
+    };
+    let wanted = &expected.architecture;
+    outcome.compare("architecture", &wanted.span, (name, &wanted.text), here);
+    if let Some(wanted) = &expected.category {
+        outcome.compare("category", &wanted.span, (&found.category, &wanted.text), here);
     }
-    if let Some(model_type) = &expected.model_type {
+    if let Some(wanted) = &expected.model_type {
         let found = facts.model_type().unwrap_or("none");
-        outcome.compare("model_type", &model_type.span, found, &model_type.text);
+        outcome.compare("model_type", &wanted.span, (found, &wanted.text), here);
     }
-    let source = facts.config().map(|config| Arc::clone(&config.source));
-    let mut program = Program::build(registry, architecture, found.config(&facts), source)?;
+    Ok(found)
+}
+
+fn count(expected: &Expectation, params: &[Param], outcome: &mut Outcome) {
     if let Some((count, span)) = &expected.parameters {
-        let found = parameters(program.params());
-        outcome.compare("parameters", span, &grouped(found), &grouped(*count));
+        let found = parameters(params);
+        let why = || suspects::of_count(params, found, *count);
+        outcome.compare("parameters", span, (&grouped(found), &grouped(*count)), why);
     }
+}
+
+fn sizes<'p>(
+    expected: &Expectation,
+    params: &[Param],
+    plan: impl FnOnce(&str, &dyn Fn(&str) -> bool) -> Result<Cow<'p, Plan>, Problem>,
+    outcome: &mut Outcome,
+) -> Result<(), Problem> {
+    count(expected, params, outcome);
     if expected.inputs.is_empty() && expected.outputs.is_empty() {
         return Ok(());
     }
     let method = expected.method.as_ref().map_or("forward", |method| &method.text);
     let given = |input: &str| expected.inputs.iter().any(|(name, _)| name.text == input);
-    let plan = program.trace(method, &given)?;
-    let symbols = sizes(&plan, &expected.inputs)?;
+    let plan = plan(method, &given)?;
+    let symbols = symbols(&plan, &expected.inputs)?;
     for (name, shape) in &expected.outputs {
-        let Some(ty) = plan.output(&name.text) else {
+        let Some((_, slot, ty)) = plan.outputs.iter().find(|(found, ..)| *found == name.text) else {
             let message = format!("`{method}` gives no `{}`", name.text);
             let known = plan.outputs.iter().map(|(name, ..)| name.as_str());
-            return Err(Problem::error("expectation-failed", name.span.clone(), message)
+            return Err(Problem::error("unmet-expectation", name.span.clone(), message)
                 .maybe_help(did_you_mean(&name.text, known)));
         };
-        let wanted: Vec<String> = written(shape);
-        outcome.compare(
-            &format!("output `{}`", name.text),
-            &shape.span,
-            &shown(ty, &symbols),
-            &format!("[{}]", wanted.join(", ")),
-        );
+        let wanted = format!("[{}]", written(shape).join(", "));
+        let found = shown(ty, &symbols);
+        let why = || suspects::of_shape(&plan, params, *slot);
+        outcome.compare(&format!("output `{}`", name.text), &shape.span, (&found, &wanted), why);
     }
     Ok(())
 }
@@ -124,13 +208,10 @@ fn facts_of(
     let at = &expected.architecture.span;
     let config = match &expected.config {
         Some(ExpectedOf::Path(path)) => {
-            return facts::read(beside(&at.source, path)).map_err(|error| {
-                Problem::error(
-                    "missing-fixture",
-                    at.clone(),
-                    format!("the config of this expectation: {error}"),
-                )
-                .help(format!("`{path}` is taken from the folder of `{}`", at.source.name))
+            return facts::read(beside(&at.source, &path.text)).map_err(|error| {
+                let message = format!("the config of this expectation cannot be read: {error}");
+                let problem = Problem::error("missing-fixture", path.span.clone(), message);
+                problem.help(format!("`{}` is taken from the folder of `{}`", path.text, at.source.name))
             });
         }
         Some(ExpectedOf::Written(config)) => {
@@ -149,9 +230,10 @@ fn facts_of(
     Ok(Facts::of_config(&architecture.name.text, config))
 }
 
-/// A path as the registry file that names it has it.
+/// A path as the registry file that names it has it; never the name of a repository.
 fn beside(source: &Source, path: &str) -> PathBuf {
-    Path::new(&source.name).parent().unwrap_or_else(|| Path::new("")).join(path)
+    let folder = Path::new(&source.name).parent().unwrap_or_else(|| Path::new(""));
+    Path::new(".").join(folder).join(path)
 }
 
 /// The sizes of a shape, as written: `[2, 5, 128]`.
@@ -161,18 +243,18 @@ fn written(shape: &Name) -> Vec<String> {
 }
 
 /// The value of each symbol that the inputs fix, by its index.
-fn sizes(plan: &Plan, inputs: &[(Name, Name)]) -> Result<Vec<Option<i64>>, Problem> {
+fn symbols(plan: &Plan, inputs: &[(Name, Name)]) -> Result<Vec<Option<i64>>, Problem> {
     let mut symbols: Vec<Option<i64>> = vec![None; plan.symbols.len()];
     for (name, shape) in inputs {
         let Some(input) = plan.inputs.iter().find(|input| input.name == name.text) else {
             let message = format!("`{}` takes no `{}`", plan.method, name.text);
             let known = plan.inputs.iter().map(|input| input.name.as_str());
-            return Err(Problem::error("expectation-failed", name.span.clone(), message)
+            return Err(Problem::error("unmet-expectation", name.span.clone(), message)
                 .maybe_help(did_you_mean(&name.text, known)));
         };
         let given = written(shape);
         let unfit = |message: String| {
-            let problem = Problem::error("expectation-failed", shape.span.clone(), message);
+            let problem = Problem::error("unmet-expectation", shape.span.clone(), message);
             problem.help(format!("`{}` is {}", name.text, input.ty))
         };
         if given.len() != input.ty.shape.len() {

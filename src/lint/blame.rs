@@ -1,0 +1,138 @@
+//! Which of the places that take part in a fault of shapes is the one to edit.
+//!
+//! A fault shows where two things meet, and one of them may be wrong far from there: a layer made with its sizes swapped,
+//! a number off by one. In: the problems of tracing. Out: the same, led by the place where one small edit makes everything
+//! fit, if there is one such place alone. The edit is tried on a copy of the file.
+//! Absent on purpose: making the edit, and judging code without a fault.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::tracing;
+use crate::diag::{Problem, Source, Span};
+use crate::expect;
+use crate::lang::ast::{Expr, ExprKind, TextRange};
+use crate::lang::{Parses, parse};
+use crate::ops::Const;
+use crate::registry::{Architecture, Code, Registry};
+
+/// Edits that are tried for one problem.
+const TRIES: usize = 16;
+
+/// An edit of one place.
+struct Try {
+    at: Span,
+    put: String,
+    help: String,
+}
+
+/// Leads each problem by the place to edit, where that can be told.
+pub(super) fn settle(
+    registry: &Registry,
+    parses: &Parses,
+    architecture: &Architecture,
+    config: &Value,
+    problems: Vec<Problem>,
+) -> Vec<Problem> {
+    let fits = |edit: &Try| holds(registry, parses, architecture, config, edit);
+    problems.into_iter().map(|problem| one(registry, &fits, problem)).collect()
+}
+
+fn one(registry: &Registry, fits: &dyn Fn(&Try) -> bool, problem: Problem) -> Problem {
+    let Some(met) = problem.span.clone().filter(|_| matches!(problem.code, "shape-mismatch" | "wrong-size"))
+    else {
+        return problem;
+    };
+    let tries = problem.related.iter().filter_map(|(span, _)| code_at(registry, span)).fold(
+        Vec::new(),
+        |mut tries: Vec<Try>, code| {
+            if tries.iter().all(|known| !within(&known.at, &code.span)) {
+                tries.extend(edits(code));
+            }
+            tries
+        },
+    );
+    let mut fitting = tries.into_iter().take(TRIES).filter(fits);
+    let (Some(edit), None) = (fitting.next(), fitting.next()) else { return problem };
+    let mut related = vec![(met, problem.label)];
+    related.extend(problem.related.into_iter().filter(|(span, _)| !within(&edit.at, span)));
+    Problem { span: Some(edit.at), label: edit.help, related, ..problem }
+}
+
+fn within(inner: &Span, outer: &Span) -> bool {
+    inner.source == outer.source
+        && outer.range.start <= inner.range.start
+        && inner.range.end <= outer.range.end
+}
+
+/// The entry of a module that holds a place and says how big something is.
+fn code_at<'r>(registry: &'r Registry, place: &Span) -> Option<&'r Code> {
+    let entries = registry.modules.values().flat_map(|module| {
+        [&module.layers, &module.lets, &module.params, &module.buffers].into_iter().flatten()
+    });
+    let mut codes = entries.map(|(_, code)| code);
+    codes.find(|code| within(place, &code.span) && code.span.text() == code.text)
+}
+
+/// The small edits of an entry: neighbouring arguments or sizes swapped, a number one more or less.
+fn edits(code: &Code) -> Vec<Try> {
+    let Ok(expr) = parse::expression(code) else { return Vec::new() };
+    let base = code.span.range.start;
+    let place = |range: &TextRange| base + range.start as usize..base + range.end as usize;
+    let text = |range: Range<usize>| code.span.source.text.get(range).unwrap_or_default();
+    let (mut swaps, mut numbers) = (Vec::new(), Vec::new());
+    expr.each(&mut |expr: &Expr| match &expr.kind {
+        ExprKind::Call(_, items, _) | ExprKind::List(items) => {
+            for pair in items.windows(2) {
+                let (a, b) = (place(&pair[0].range), place(&pair[1].range));
+                let put = [text(b.clone()), text(a.end..b.start), text(a.clone())].concat();
+                let help =
+                    format!("with `{}` and `{}` swapped, everything fits", text(a.clone()), text(b.clone()));
+                swaps.push(Try { at: Span::new(&code.span.source, a.start..b.end), put, help });
+            }
+        }
+        ExprKind::Const(Const::Int(number)) => {
+            for other in [number - 1, number + 1] {
+                let help = format!("with {other} instead of {number}, everything fits");
+                let at = Span::new(&code.span.source, place(&expr.range));
+                numbers.push(Try { at, put: other.to_string(), help });
+            }
+        }
+        _ => {}
+    });
+    swaps.extend(numbers);
+    swaps
+}
+
+/// Whether the architecture traces, and has as many parameters as are expected of it, once the edit is made.
+fn holds(
+    registry: &Registry,
+    parses: &Parses,
+    architecture: &Architecture,
+    config: &Value,
+    edit: &Try,
+) -> bool {
+    let old = &edit.at.source;
+    let text = [&old.text[..edit.at.range.start], &edit.put, &old.text[edit.at.range.end..]].concat();
+    if text == old.text {
+        return false;
+    }
+    let (own, problems) = Registry::from_files([Source::new(old.name.clone(), text)]);
+    if !problems.is_empty() {
+        return false;
+    }
+    let mut edited = registry.clone();
+    edited.absorb(own);
+    let Some(architecture) = edited.architectures.get(&architecture.name.text) else { return false };
+    let mut problems = Vec::new();
+    let Some(traced) = tracing::trace(&edited, parses, architecture, config.clone(), &mut problems) else {
+        return false;
+    };
+    let mut about = registry
+        .expectations
+        .iter()
+        .filter(|expected| expected.config.is_none() && expected.architecture.text == architecture.name.text);
+    problems.is_empty()
+        && about.all(|expected| expect::check_count(expected, &traced.params).faults.is_empty())
+}
