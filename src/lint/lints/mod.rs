@@ -68,6 +68,7 @@ lints! {
     priority_tie,
     rename_matches_nothing,
     replace_replaces_nothing,
+    settled_branch,
     shadowed_rule,
     shape_mismatch,
     sizes_rarely_agree,
