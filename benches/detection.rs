@@ -1,10 +1,12 @@
 //! What it costs to tell what a directory holds, beside the system calls that it cannot do without.
 //!
-//! `floor/…` opens and reads config.json and lists the directory, and no more. `detect/…` names follow the loader's
+//! `floor/…` opens and reads config.json and lists the directory, and no more; `floor/model_info` also reads the header
+//! of the weights, whose numbers are counted, and asks for the size of each file. `detect/…` names follow the loader's
 //! specification. `start/…` is paid once a process.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hint::black_box;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -15,6 +17,8 @@ use omni::registry::Registry;
 use tempfile::TempDir;
 
 const CONFIG: &str = include_str!("../tests/parity/LlamaForCausalLM/config.json");
+/// The weights that belong to that config: 21 tensors.
+const WEIGHTS: &[u8] = include_bytes!("../tests/parity/LlamaForCausalLM/model.safetensors");
 /// Files as a checkpoint of that kind has them.
 const FILES: [&str; 9] = [
     "README.md",
@@ -50,6 +54,46 @@ fn floor(path: &Path) {
     }
 }
 
+/// The weights of a model of full size, as far as a header goes: 291 tensors, and no bytes of them on the disk.
+fn full_size(at: &Path) {
+    language_model(at);
+    let names =
+        ["input_layernorm", "post_attention_layernorm", "mlp.down_proj", "mlp.gate_proj", "mlp.up_proj"]
+            .into_iter()
+            .chain(["self_attn.k_proj", "self_attn.o_proj", "self_attn.q_proj", "self_attn.v_proj"]);
+    let layers =
+        (0..32).flat_map(|layer| names.clone().map(move |name| format!("model.layers.{layer}.{name}")));
+    let names = layers.chain(["lm_head", "model.embed_tokens", "model.norm"].map(str::to_owned));
+    let entries: Vec<String> = names
+        .enumerate()
+        .map(|(at, name)| {
+            let offsets = [at * (1 << 25), (at + 1) * (1 << 25)];
+            format!(r#""{name}.weight":{{"dtype":"BF16","shape":[4096,4096],"data_offsets":{offsets:?}}}"#)
+        })
+        .collect();
+    let header = format!("{{{}}}", entries.join(","));
+    let length = header.len() as u64;
+    let path = at.join("model.safetensors");
+    fs::write(&path, [&length.to_le_bytes(), header.as_bytes()].concat()).expect("written");
+    let file = File::options().write(true).open(path).expect("there");
+    file.set_len(8 + length + entries.len() as u64 * (1 << 25)).expect("a sparse file");
+}
+
+/// What counting the numbers of a checkpoint and the bytes of its directory cannot do without.
+fn floor_of_info(path: &Path) {
+    black_box(fs::read(path.join("config.json")).ok());
+    let mut file = File::open(path.join("model.safetensors")).expect("there");
+    black_box(file.metadata().expect("a size"));
+    let mut length = [0; 8];
+    file.read_exact(&mut length).expect("a length");
+    let mut header = vec![0; usize::try_from(u64::from_le_bytes(length)).expect("small")];
+    file.read_exact(&mut header).expect("a header");
+    black_box(header);
+    for entry in fs::read_dir(path).expect("there") {
+        black_box(fs::metadata(entry.expect("an entry").path()).expect("a size"));
+    }
+}
+
 fn detection(c: &mut Criterion) {
     let dir = TempDir::new().expect("a temporary directory");
     let (llama, sae) = (dir.path().join("llama"), dir.path().join("sae"));
@@ -68,9 +112,25 @@ fn detection(c: &mut Criterion) {
     c.bench_function("detect/category", |b| b.iter(|| black_box(inspector.category(&llama))));
     c.bench_function("detect/autoencoders", |b| b.iter(|| black_box(inspector.category(&sae))));
     c.bench_function("detect/support", |b| b.iter(|| black_box(inspector.support(&llama))));
-    c.bench_function("detect/model_info", |b| b.iter(|| black_box(inspector.model_info(&llama))));
     let facts = inspector.facts(&llama).expect("facts");
     c.bench_function("match/known facts", |b| b.iter(|| black_box(inspector.matcher().find(&facts))));
+}
+
+fn model_info(c: &mut Criterion) {
+    let dir = TempDir::new().expect("a temporary directory");
+    let (small, full) = (dir.path().join("small"), dir.path().join("full"));
+    language_model(&small);
+    fs::write(small.join("model.safetensors"), WEIGHTS).expect("written");
+    full_size(&full);
+    let inspector = Inspector::new(Registry::shipped().expect("no errors"), Hub::none());
+    for (name, path, tensors) in [("21 tensors", small, 23_200), ("291 tensors", full, 291 << 24)] {
+        let info = inspector.model_info(&path);
+        assert_eq!((info.parameters, info.error), (Some(tensors), None));
+        c.bench_function(&format!("floor/model_info, {name}"), |b| b.iter(|| floor_of_info(&path)));
+        c.bench_function(&format!("detect/model_info, {name}"), |b| {
+            b.iter(|| black_box(inspector.model_info(&path)));
+        });
+    }
 }
 
 fn scan(c: &mut Criterion) {
@@ -101,5 +161,5 @@ fn start(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, detection, scan, start);
+criterion_group!(benches, detection, model_info, scan, start);
 criterion_main!(benches);

@@ -545,6 +545,44 @@ fn get_model_info_counts_what_a_real_checkpoint_holds() {
 }
 
 #[test]
+fn get_model_info_counts_no_file_that_holds_no_weights() {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/LlamaForCausalLM");
+    let dir = folder(&[]);
+    fs::copy(from.join("config.json"), dir.path().join("config.json")).expect("copied");
+    for file in ["model-00001-of-00001.safetensors", "optimizer.safetensors", "scheduler.safetensors"] {
+        fs::copy(from.join("model.safetensors"), dir.path().join(file)).expect("copied");
+    }
+    let stray = from.join("golden.safetensors");
+    assert_eq!(info::model_info(dir.path()).parameters, info::model_info(&from).parameters);
+    // An index says which files count.
+    fs::copy(stray, dir.path().join("stray.safetensors")).expect("copied");
+    let index = json!({ "weight_map": { "lm_head.weight": "model-00001-of-00001.safetensors" } });
+    fs::write(dir.path().join("model.safetensors.index.json"), index.to_string()).expect("written");
+    assert_eq!(info::model_info(dir.path()).parameters, info::model_info(&from).parameters);
+}
+
+#[test]
+fn where_names_lead_nowhere_every_question_is_answered_by_the_tensors() {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/WhisperForConditionalGeneration");
+    let text = fs::read_to_string(from.join("config.json")).expect("there");
+    let mut config: Value = serde_json::from_str(&text).expect("a config");
+    let keys = config.as_object_mut().expect("an object");
+    keys.shift_remove("model_type");
+    keys.insert("architectures".to_owned(), json!(["QuuxForEverything"]));
+    let dir = model(&config, &[]);
+    assert_ne!(info::detect_category(dir.path()).as_deref(), Some("asr"));
+    assert!(!info::is_asr_model(dir.path()) && !info::is_model_supported(dir.path()).supported);
+    fs::copy(from.join("model.safetensors"), dir.path().join("model.safetensors")).expect("copied");
+    assert_eq!(info::detect_category(dir.path()).as_deref(), Some("asr"));
+    assert!(info::is_asr_model(dir.path()) && !info::is_omni_model(dir.path()));
+    let support = info::is_model_supported(dir.path());
+    assert!(support.supported, "{:?}", support.error);
+    assert_eq!(support.architecture.as_deref(), Some("WhisperForConditionalGeneration"));
+    let info = info::model_info(dir.path());
+    assert_eq!((info.architecture, info.category), (support.architecture, support.category));
+}
+
+#[test]
 fn is_model_supported_has_every_key_of_the_guide() {
     let support = info::is_model_supported(named("BertModel", "bert").path());
     let json = serde_json::to_value(&support).expect("serialisable");

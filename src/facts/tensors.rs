@@ -3,12 +3,14 @@
 //! Reads safetensors headers (as the index lists them, else the model's own file, else every one but for what a
 //! trainer leaves) and the names in an npz; never a tensor's bytes. A header is checked here as where it is loaded, by the one reader of both.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::FactsError;
 use super::document::{contained, read_limited};
@@ -42,7 +44,7 @@ pub(super) fn read(
 ) -> Result<Vec<TensorFact>, FactsError> {
     let mut tensors = Vec::new();
     for file in files(root, entries, chosen)? {
-        let path = contained(root, &file)?;
+        let path = place(root, entries, &file)?;
         if has_ending(&file, ".npz") {
             tensors.extend(npz_names(&path, &file)?);
         } else {
@@ -61,7 +63,7 @@ fn files(root: &Path, entries: &[Entry], chosen: Option<&str>) -> Result<Vec<Str
     }
     let names = || entries.iter().filter(|entry| entry.kind == Kind::File).map(|entry| entry.name.as_str());
     if let Some(index) = names().find(|name| has_ending(name, ".safetensors.index.json")) {
-        return indexed(root, index);
+        return indexed(root, entries, index);
     }
     for own in ["model.safetensors", "diffusion_pytorch_model.safetensors"] {
         if names().any(|name| name == own) {
@@ -80,24 +82,70 @@ fn has_ending(name: &str, ending: &str) -> bool {
         && name.as_bytes()[name.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
 }
 
+/// Where a file of the checkpoint is; one that was listed as no link lies where it says.
+fn place(root: &Path, entries: &[Entry], file: &str) -> Result<PathBuf, FactsError> {
+    if is_plain(entries, file) { Ok(root.join(file)) } else { contained(root, file) }
+}
+
+fn is_plain(entries: &[Entry], file: &str) -> bool {
+    let at = entries.binary_search_by(|entry| entry.name.as_str().cmp(file));
+    at.is_ok_and(|at| entries[at].kind == Kind::File && !entries[at].link)
+}
+
 /// The files that a shard index names.
-fn indexed(root: &Path, index: &str) -> Result<Vec<String>, FactsError> {
-    let bytes = read_limited(&contained(root, index)?, index, MAX_HEADER)?;
+fn indexed(root: &Path, entries: &[Entry], index: &str) -> Result<Vec<String>, FactsError> {
+    let bytes = read_limited(&place(root, entries, index)?, index, MAX_HEADER)?;
     let wrong = |message: String| FactsError::Header { file: index.to_owned(), message };
     if is_lfs_pointer(&bytes) {
         return Err(FactsError::LfsPointer { file: index.to_owned() });
     }
-    let value: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-    let map = value.get("weight_map").and_then(Value::as_object);
-    let map = map.ok_or_else(|| wrong("no `weight_map` in the index".to_owned()))?;
-    let files: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
-    if let Some(absent) =
-        files.iter().find(|file| contained(root, file).is_ok_and(|path| fs::symlink_metadata(path).is_err()))
-    {
-        let (file, index) = ((*absent).to_owned(), index.to_owned());
+    let read: Index = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let Files(files) = read.weight_map.ok_or_else(|| wrong("no `weight_map` in the index".to_owned()))?;
+    let is_absent = |file: &&String| {
+        !is_plain(entries, file)
+            && contained(root, file).is_ok_and(|path| fs::symlink_metadata(path).is_err())
+    };
+    if let Some(absent) = files.iter().find(is_absent) {
+        let (file, index) = (absent.clone(), index.to_owned());
         return Err(FactsError::MissingShard { file, index });
     }
-    Ok(files.into_iter().map(str::to_owned).collect())
+    Ok(files.into_iter().collect())
+}
+
+/// What a shard index says, as far as it matters here.
+#[derive(serde::Deserialize)]
+struct Index {
+    weight_map: Option<Files>,
+}
+
+/// The files that a map of tensors names.
+struct Files(BTreeSet<String>);
+
+impl<'de> Deserialize<'de> for Files {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+
+        impl<'de> Visitor<'de> for Map {
+            type Value = Files;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of tensors to files")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Files, A::Error> {
+                let mut files = BTreeSet::new();
+                while let Some((IgnoredAny, file)) = map.next_entry::<IgnoredAny, Cow<'de, str>>()? {
+                    // Some thousand tensors are in a few files.
+                    if !files.contains(file.as_ref()) {
+                        files.insert(file.into_owned());
+                    }
+                }
+                Ok(Files(files))
+            }
+        }
+
+        deserializer.deserialize_map(Map)
+    }
 }
 
 fn safetensors_header(path: &Path, name: &str) -> Result<Vec<TensorFact>, FactsError> {

@@ -50,7 +50,7 @@ pub struct ModelInfo {
     pub is_supported: bool,
     /// Whether the repository brings modeling code of its own. It is never run.
     pub has_custom_files: bool,
-    /// The number of stored numbers, if the headers tell.
+    /// The number of stored numbers, if the headers tell: of safetensors, npz files and pickles.
     pub parameters: Option<u64>,
     /// How they are stored, as the files spell it.
     pub dtypes: Vec<String>,

@@ -34,7 +34,7 @@ pub(super) fn nearest(registry: &Registry, claimed: &[String], model_type: Optio
         let folded = name.to_lowercase();
         let enough = scores.get(OFFERED - 1).map_or(ENOUGH, |(score, _)| *score);
         let score = claims.iter().map(|claim| claim.likeness(&folded, enough)).fold(0.0, f64::max);
-        if score >= enough {
+        if score >= enough && !scores.contains(&(score, name)) {
             scores.push((score, name));
             scores.sort_by(by_score);
         }
@@ -56,10 +56,10 @@ fn by_score(a: &(f64, &str), b: &(f64, &str)) -> Ordering {
     b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1))
 }
 
-/// A name that a config claims, in lower case, and how often each letter is in it.
+/// A name that a config claims, in lower case, and how often each letter is in it, some letters counted together.
 struct Claim {
     name: String,
-    letters: [usize; 128],
+    letters: [u32; 32],
 }
 
 impl Claim {
@@ -73,8 +73,8 @@ impl Claim {
     #[expect(clippy::cast_precision_loss, reason = "the length of a name")]
     fn likeness(&self, other: &str, enough: f64) -> f64 {
         if self.name.is_ascii() && other.is_ascii() {
-            let common =
-                self.letters.iter().zip(letters(other)).map(|(a, b)| *a.min(&b)).sum::<usize>() as f64;
+            let common = self.letters.iter().zip(letters(other)).map(|(a, b)| *a.min(&b)).sum::<u32>();
+            let common = f64::from(common);
             let jaro =
                 (common / self.name.len().max(1) as f64 + common / other.len().max(1) as f64 + 1.0) / 3.0;
             let start =
@@ -87,10 +87,10 @@ impl Claim {
     }
 }
 
-fn letters(name: &str) -> [usize; 128] {
-    let mut letters = [0; 128];
-    for byte in name.bytes().filter(u8::is_ascii) {
-        letters[usize::from(byte)] += 1;
+fn letters(name: &str) -> [u32; 32] {
+    let mut letters = [0; 32];
+    for byte in name.bytes() {
+        letters[usize::from(byte % 32)] += 1;
     }
     letters
 }

@@ -148,8 +148,10 @@ impl<'r> Outlines<'r> {
         if agree == 0 && architecture.rename.is_empty() {
             return None;
         }
-        // Templates take long to compile, and are looked at only for what has no other place.
-        let renames = Some(&architecture.rename).filter(|pairs| !pairs.is_empty() && !open.is_empty());
+        // Templates take long to compile, and are needed only where one of them has something to rename.
+        let renames = Some(&architecture.rename).filter(|pairs| {
+            pairs.iter().any(|(from, _)| open.iter().any(|(_, example)| may_rename(from, example)))
+        });
         if let Some(renames) = renames.and_then(|pairs| Renames::compile(pairs).ok()) {
             open.retain(|(count, example)| {
                 let at = told.find(&without_numbers(&renames.apply(example)), &architecture.prefixes);
@@ -322,6 +324,15 @@ fn templates(text: &str) -> Vec<String> {
         templates.push(parts.collect::<Vec<_>>().join("."));
     }
     templates
+}
+
+/// Whether a name has all the text of a template.
+fn may_rename(template: &str, name: &str) -> bool {
+    let text = template.split('{').enumerate().map(|(at, part)| match part.split_once('}') {
+        Some((_, text)) if at > 0 => text,
+        _ => part,
+    });
+    text.into_iter().all(|text| name.contains(text))
 }
 
 /// A glob of tensors to pass over, whatever a config says about the fields in it.

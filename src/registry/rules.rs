@@ -6,7 +6,7 @@
 //!
 //! Absent on purpose: the evaluation of conditions (`matcher`), and compiled patterns.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -289,15 +289,15 @@ impl Rules {
         self.all("argued", |naming| &naming.argued)
     }
 
-    /// Every name that is known without a definition, without what is known of it.
+    /// Every name that is known without a definition, without what is known of it; a name may come twice.
     #[must_use]
-    pub fn known_names(&self) -> BTreeSet<&str> {
+    pub fn known_names(&self) -> Vec<&str> {
         self.names("known", |naming| &naming.known)
     }
 
-    /// The names of every model type.
+    /// The names of every model type; a name may come twice.
     #[must_use]
-    pub fn model_type_names(&self) -> BTreeSet<&str> {
+    pub fn model_type_names(&self) -> Vec<&str> {
         self.names("model-types", |naming| &naming.model_types)
     }
 
@@ -319,15 +319,11 @@ impl Rules {
         self.folded("model-types", name, fold_model_type, |naming| &naming.model_types)
     }
 
-    fn names<T: 'static>(
-        &self,
-        table: &'static str,
-        of: fn(&Naming) -> &BTreeMap<String, T>,
-    ) -> BTreeSet<&str> {
-        let mut names: BTreeSet<&str> = of(&self.naming).keys().map(String::as_str).collect();
+    fn names<T: 'static>(&self, table: &'static str, of: fn(&Naming) -> &BTreeMap<String, T>) -> Vec<&str> {
+        let mut names: Vec<&str> = of(&self.naming).keys().map(String::as_str).collect();
         if let Some(shipped) = self.shipped_names {
             for name in shipped.names(table) {
-                names.insert(name);
+                names.push(name);
             }
         }
         names

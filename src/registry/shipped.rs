@@ -219,8 +219,9 @@ mod tests {
         for (name, argument) in theirs.all_arguments() {
             assert_eq!(ours.argument(name), Some(argument.as_str()));
         }
-        let names = |names: std::collections::BTreeSet<&str>| {
-            names.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        let names = |names: Vec<&str>| {
+            let names: std::collections::BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
+            names
         };
         assert_eq!(names(ours.known_names()), names(theirs.known_names()), "a name stands on a line");
         assert_eq!(names(ours.model_type_names()), names(theirs.model_type_names()));
