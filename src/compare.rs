@@ -136,7 +136,10 @@ fn condition(condition: &Condition) -> String {
 }
 
 /// The entries of a table's entries, as `name.entry`.
-fn flat<T>(table: &BTreeMap<String, T>, meanings: impl Fn(&T) -> Meanings) -> Meanings {
+fn flat<'t, T: 't>(
+    table: impl IntoIterator<Item = (&'t String, &'t T)>,
+    meanings: impl Fn(&T) -> Meanings,
+) -> Meanings {
     let mut all = Meanings::new();
     for (name, entry) in table {
         // An entry that says nothing is there all the same.

@@ -42,7 +42,7 @@ impl Checker {
     pub fn check(&mut self, input: &Input, options: &Options) -> Checked {
         let mut problems = Problems::new();
         let files = self.read(input, &mut problems);
-        let registry = context::merge(&files);
+        let registry = context::merge(&files, &mut self.kept.rules);
         let context = Context::new(&registry, &files, &mut self.kept, &mut problems);
         let found: Vec<Problems> = (all().par_iter())
             .map(|lint| {

@@ -13,7 +13,8 @@ use super::reach::Reach;
 use super::tracing::{self, Trace, Traced};
 use crate::diag::{Problem, Problems, Source, Span, did_you_mean};
 use crate::lang::Parses;
-use crate::registry::{Architecture, ConfigTable, Fallback, Name, Registry};
+use crate::registry::rules::Rules;
+use crate::registry::{Architecture, ConfigTable, Fallback, Name, Registry, Table};
 
 /// One file and what it says on its own.
 #[derive(Debug, Clone)]
@@ -53,6 +54,7 @@ pub struct Context<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) parses: Parses,
+    pub(super) rules: Memory<Rules>,
     pub(super) views: Memory<View>,
     pub(super) tables: Memory<ConfigTable>,
     pub(super) traces: Memory<Traced>,
@@ -62,17 +64,30 @@ impl Kept {
     /// Lets go of what does not stand in the files that `current` holds for.
     pub(super) fn retain(&mut self, current: &dyn Fn(&Arc<Source>) -> bool) {
         self.parses.retain(current);
+        self.rules.retain(current);
         self.views.retain(current);
         self.tables.retain(current);
         self.traces.retain(current);
     }
 }
 
-/// All files as one registry, later ones winning.
-pub(super) fn merge(files: &[File]) -> Registry {
+/// All files as one registry, later ones winning. Rules are many, in few files, and merged anew only if one changed.
+pub(super) fn merge(files: &[File], known: &mut Memory<Rules>) -> Registry {
+    let with_rules: Vec<Arc<Source>> = (files.iter().filter(|file| !file.registry.rules.is_empty()))
+        .map(|file| Arc::clone(&file.source))
+        .collect();
+    let rules = known.find("rules", &with_rules);
     let mut merged = Registry::default();
     for file in files {
-        merged.absorb(Registry::clone(&file.registry));
+        let mut registry = Registry::clone(&file.registry);
+        if rules.is_some() {
+            registry.rules = Arc::default();
+        }
+        merged.absorb(registry);
+    }
+    match rules {
+        Some(rules) => merged.rules = rules,
+        None => known.insert("rules", with_rules, &merged.rules),
     }
     merged
 }
@@ -200,8 +215,8 @@ impl<'a> Context<'a> {
 }
 
 /// Entries with all that they inherit: those that are known, and the others worked out.
-fn resolved<'a, E: Sync, T: Send + Sync>(
-    entries: &'a BTreeMap<String, E>,
+fn resolved<'a, E: Send + Sync, T: Send + Sync>(
+    entries: &'a Table<E>,
     name_and_parent: impl Fn(&'a E) -> (&'a Name, Option<&'a Name>) + Sync,
     resolve: impl Fn(&'a str, &'a E) -> Result<T, Problem> + Sync,
     known: &mut Memory<T>,
@@ -217,7 +232,7 @@ fn resolved<'a, E: Sync, T: Send + Sync>(
         }
         files
     };
-    let all: Vec<(&'a String, &'a E)> = entries.iter().collect();
+    let all: Vec<(&'a String, &'a E)> = entries.into_iter().collect();
     let found: Vec<_> = (all.into_par_iter())
         .map(|(name, entry)| {
             let files = files(entry);

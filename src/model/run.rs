@@ -341,7 +341,7 @@ impl Prepared {
     pub(crate) fn padding(
         &self,
         inputs: &Inputs,
-        masks: &BTreeMap<String, String>,
+        masks: &crate::registry::Table<String>,
         symbols: &[i64],
         past: usize,
         step: Option<usize>,

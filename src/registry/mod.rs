@@ -28,7 +28,7 @@ pub use modes::{FULL, Mode};
 pub use overlays::overlays_of_the_user;
 pub use sample::{named, sample};
 pub use schema::schema;
-pub use table::Table;
+pub use table::{Iter, Table};
 
 /// A name with its place.
 #[derive(Debug, Clone)]

@@ -241,6 +241,17 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether there are none at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { naming, shipped_names, categories, rules, traits, repairs, tokenizers, base_models } =
+            self;
+        let Naming { known, model_types, aliases, argued } = naming;
+        let names = known.len() + model_types.len() + aliases.len() + argued.len();
+        let lists = rules.len() + traits.len() + repairs.len() + tokenizers.len();
+        shipped_names.is_none() && names + lists + categories.len() + base_models.len() == 0
+    }
+
     /// A name that is known without a definition.
     #[must_use]
     pub fn known(&self, name: &str) -> Option<&Known> {

@@ -6,11 +6,11 @@
 //!
 //! Absent on purpose: problems. The shipped files have none: a test sees to that too.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::rules::Naming;
+use super::table::Entries;
 use super::{Architecture, Code, ConfigTable, Module, Registry, Table, Task, load};
 use crate::diag::Source;
 
@@ -58,9 +58,9 @@ fn read(wanted: impl Fn(&str) -> bool) -> Registry {
 /// Defines the function that gives one table of the shipped registry.
 macro_rules! table {
     ($function:ident, $field:ident, $table:literal, $entry:ty) => {
-        fn $function() -> &'static BTreeMap<String, $entry> {
+        fn $function() -> &'static Entries<$entry> {
             static READ: LazyLock<Registry> = LazyLock::new(|| read(|table| table == $table));
-            &READ.$field
+            READ.$field.entries()
         }
     };
 }
@@ -171,13 +171,15 @@ mod tests {
 
     use super::*;
 
-    fn assert_same<T: Debug>(what: &str, parts: &BTreeMap<String, T>, whole: &BTreeMap<String, T>) {
-        let names = |entries: &BTreeMap<String, T>| entries.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(parts), names(whole), "{what}");
-        for (name, entry) in parts {
-            // Debug output holds every place.
-            assert_eq!(format!("{entry:?}"), format!("{:?}", whole[name]), "{what} `{name}`");
-        }
+    fn assert_same<'t, T: Debug + 't>(
+        what: &str,
+        parts: impl IntoIterator<Item = (&'t String, &'t T)>,
+        whole: impl IntoIterator<Item = (&'t String, &'t T)>,
+    ) {
+        // Debug output holds every place.
+        let said = |(name, entry): (&String, &T)| format!("{what} `{name}`: {entry:?}");
+        let (parts, whole) = (parts.into_iter().map(said), whole.into_iter().map(said));
+        assert_eq!(parts.collect::<Vec<_>>(), whole.collect::<Vec<_>>());
     }
 
     #[test]
