@@ -78,7 +78,7 @@ impl Reach {
 
 /// The modules that the layers of a module, or its replacements, name.
 fn children(registry: &Registry, view: &View) -> BTreeSet<String> {
-    let named = view.builds.iter().filter(|name| registry.modules.contains_key(&***name));
+    let named = view.builds.iter().filter(|name| registry.modules.contains_key(name));
     let mut names: BTreeSet<String> = named.map(ToString::to_string).collect();
     names.extend(view.module.replace.iter().map(|(_, to)| to.text.clone()));
     names

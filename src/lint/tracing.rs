@@ -109,7 +109,7 @@ fn files(context: &Context<'_>, architecture: &Architecture) -> Option<Vec<Arc<S
     places.extend(registry.inputs.values().map(|code| &code.span));
     let mut tables: Vec<&str> = context.reach.tables(&architecture.name.text).collect();
     // A part of the sample may name a table of its own.
-    let samples = tables.iter().filter_map(|name| registry.configs.get(*name)?.sample.as_ref());
+    let samples = tables.iter().filter_map(|name| registry.configs.get(name)?.sample.as_ref());
     let named: Vec<&str> = samples.flat_map(|sample| sample.values()).flat_map(model_types).collect();
     let mut next = named;
     while let Some(name) = next.pop() {
@@ -121,7 +121,7 @@ fn files(context: &Context<'_>, architecture: &Architecture) -> Option<Vec<Arc<S
             registry.configs.get(name).and_then(|table| table.extends.as_ref()).map(|name| &*name.text),
         );
     }
-    places.extend(tables.iter().filter_map(|name| Some(&registry.configs.get(*name)?.name.span)));
+    places.extend(tables.iter().filter_map(|name| Some(&registry.configs.get(name)?.name.span)));
     let mut files: Vec<Arc<Source>> = Vec::new();
     for place in places {
         if !files.iter().any(|file| Arc::ptr_eq(file, &place.source)) {

@@ -72,12 +72,12 @@ fn headers(asked: &Asked<'_>, cursor: &Cursor) -> Vec<Offer> {
     let missing: Vec<&str> = match cursor.path[0].as_str() {
         "modules" => architectures
             .map(|architecture| architecture.module.text.as_str())
-            .filter(|name| !registry.modules.contains_key(*name))
+            .filter(|name| !registry.modules.contains_key(name))
             .collect(),
         "config" => architectures
             .filter_map(|architecture| architecture.config.as_ref())
             .map(|name| name.text.as_str())
-            .filter(|name| !registry.configs.contains_key(*name))
+            .filter(|name| !registry.configs.contains_key(name))
             .collect(),
         _ => Vec::new(),
     };

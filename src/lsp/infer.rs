@@ -50,7 +50,7 @@ fn layer(checked: &Checked, view: &View, name: &str) -> Kind {
         if let ExprKind::Call(callee, ..) = &expr.kind
             && let ExprKind::Name(name) = &callee.kind
         {
-            if checked.registry.modules.contains_key(&**name) {
+            if checked.registry.modules.contains_key(name) {
                 modules.extend(standing_for(checked, name));
             }
             is_open |= &**name == "auto";

@@ -83,7 +83,7 @@ impl Model {
         let mut present: Vec<String> = fixed.names().map(str::to_owned).collect();
         present.push(tokens.to_owned());
         present.sort();
-        let probe = present.iter().filter(|name| !self.definition.registry.masks.contains_key(*name));
+        let probe = present.iter().filter(|name| !self.definition.registry.masks.contains_key(name));
         let probe = probe.fold(Inputs::new(), |inputs, name| match fixed.get(name) {
             Some(Given::Tensor(value)) => inputs.tensor(name, value.clone()),
             Some(Given::Floats { data, shape }) => inputs.floats(name, data.to_vec(), shape.clone()),

@@ -87,7 +87,6 @@ impl<T> Table<T> {
     }
 
     /// The entries with their names, by name.
-    #[must_use]
     pub fn iter(&self) -> Iter<'_, T> {
         self.entries().iter().map(|(name, entry)| (name, entry.as_ref()))
     }

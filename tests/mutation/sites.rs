@@ -268,7 +268,7 @@ impl Sites<'_> {
         for expr in &exprs {
             let at = place(&expr.range);
             match &expr.kind {
-                ExprKind::Name(name) if self.registry.modules.contains_key(&**name) => {
+                ExprKind::Name(name) if self.registry.modules.contains_key(name) => {
                     self.misspell_range("misspell a module", at);
                 }
                 ExprKind::Name(name) if inputs.contains(&**name) => {
