@@ -2,7 +2,7 @@
 //!
 //! Takes an [`Expectation`] and the registry; gives an [`Outcome`]: what was checked, and each thing that came out
 //! otherwise, at the place of the expectation. Nothing runs: a config is matched, built and traced. Who has traced it
-//! already gives what came out ([`check_traced`]), and who has no time for it asks for names alone ([`check_names`]).
+//! already gives what came out ([`check_sizes`]), and who has no time for it asks for names alone ([`check_names`]).
 //!
 //! Absent on purpose: weights. What a definition computes is held against recordings, in the tests.
 
@@ -53,21 +53,15 @@ pub fn check(registry: &Registry, expected: &Expectation) -> Outcome {
     })
 }
 
-/// Holds what is traced already to an expectation about it: its config, its tensors, and the plan of a method, by the
-/// optional inputs that are given.
+/// Holds what is traced already to the sizes of an expectation: its tensors, and the plan of a method by the optional
+/// inputs that are given.
 #[must_use]
-pub fn check_traced<'p>(
-    matcher: &Matcher<'_>,
+pub fn check_sizes<'p>(
     expected: &Expectation,
-    config: &Value,
     params: &[Param],
     plan: impl FnOnce(&str, &dyn Fn(&str) -> bool) -> Result<Cow<'p, Plan>, Problem>,
 ) -> Outcome {
-    outcome(expected, |outcome| {
-        let facts = Facts::of_config(&expected.architecture.text, config.clone());
-        names(matcher, expected, &facts, outcome)?;
-        sizes(expected, params, plan, outcome)
-    })
+    outcome(expected, |outcome| sizes(expected, params, plan, outcome))
 }
 
 /// Holds tensors to the number that is expected, of a definition that cannot be traced.

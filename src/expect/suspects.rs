@@ -36,6 +36,9 @@ pub(super) fn of_count(params: &[Param], found: u64, expected: u64) -> Vec<(Span
         }
     }
     ways.sort_by_key(|(change, ..)| *change);
+    // A small slip is likelier than a large one that happens to make the same difference.
+    let most = ways.first().map_or(0, |(change, ..)| (4 * change).max(4));
+    ways.retain(|(change, ..)| *change <= most);
     ways.into_iter().take(MOST).map(|(_, at, why)| (at, why)).collect()
 }
 
@@ -72,6 +75,17 @@ impl Layer<'_> {
                 ways.push((count, format!("with {count} {more} of `{size}` the count would be right")));
             }
         }
+        for change in [1, -1, 2, -2] {
+            let changed: Option<i128> = self.params.iter().map(|param| with_kernel(param, change)).sum();
+            let now: i128 = self.params.iter().map(|param| numbers(param)).sum();
+            if changed.is_some_and(|changed| now - changed == difference && changed != now) {
+                let more = if change > 0 { "smaller" } else { "larger" };
+                ways.push((
+                    change.abs(),
+                    format!("with a kernel {} {more} the count would be right", change.abs()),
+                ));
+            }
+        }
         ways.into_iter().min_by_key(|(change, _)| *change)
     }
 }
@@ -86,6 +100,17 @@ fn wide(size: usize) -> i128 {
 
 fn numbers(param: &Param) -> i128 {
     i128::from(param.elements())
+}
+
+/// How many numbers a tensor has if a kernel as long in each axis is so much smaller in all of them.
+fn with_kernel(param: &Param, smaller: i128) -> Option<i128> {
+    match param.shape.as_slice() {
+        [outs, ins, kernel @ ..] if kernel.len() > 1 => {
+            let sizes = kernel.iter().map(|size| Some(wide(*size) - smaller).filter(|size| *size > 0));
+            Some(wide(*outs) * wide(*ins) * sizes.product::<Option<i128>>()?)
+        }
+        _ => Some(numbers(param)),
+    }
 }
 
 /// The sizes of a tensor as its shape is written, one for each axis.

@@ -9,16 +9,20 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::code::each_in;
+use super::lints::unmet_expectation::held;
 use super::tracing;
 use crate::diag::{Problem, Source, Span};
-use crate::expect;
 use crate::lang::ast::{Expr, ExprKind, TextRange};
 use crate::lang::{Parses, parse};
 use crate::ops::Const;
 use crate::registry::{Architecture, Code, Registry};
 
 /// Edits that are tried for one problem.
-const TRIES: usize = 16;
+const TRIES: usize = 40;
+
+/// The faults that may come from elsewhere.
+const CODES: [&str; 4] = ["shape-mismatch", "wrong-size", "tied-shapes-differ", "unmet-expectation"];
 
 /// An edit of one place.
 struct Try {
@@ -40,19 +44,19 @@ pub(super) fn settle(
 }
 
 fn one(registry: &Registry, fits: &dyn Fn(&Try) -> bool, problem: Problem) -> Problem {
-    let Some(met) = problem.span.clone().filter(|_| matches!(problem.code, "shape-mismatch" | "wrong-size"))
-    else {
+    let Some(met) = problem.span.clone().filter(|_| CODES.contains(&problem.code)) else {
         return problem;
     };
-    let tries = problem.related.iter().filter_map(|(span, _)| code_at(registry, span)).fold(
-        Vec::new(),
-        |mut tries: Vec<Try>, code| {
-            if tries.iter().all(|known| !within(&known.at, &code.span)) {
-                tries.extend(edits(code));
+    let near: Vec<&Span> =
+        std::iter::once(&met).chain(problem.related.iter().map(|(span, _)| span)).collect();
+    let mut tries: Vec<Try> = Vec::new();
+    for (code, only) in codes(registry, &near) {
+        for edit in edits(code, only) {
+            if tries.iter().all(|known| known.at != edit.at || known.put != edit.put) {
+                tries.push(edit);
             }
-            tries
-        },
-    );
+        }
+    }
     let mut fitting = tries.into_iter().take(TRIES).filter(fits);
     let (Some(edit), None) = (fitting.next(), fitting.next()) else { return problem };
     let mut related = vec![(met, problem.label)];
@@ -66,23 +70,41 @@ fn within(inner: &Span, outer: &Span) -> bool {
         && inner.range.end <= outer.range.end
 }
 
-/// The entry of a module that holds a place and says how big something is.
-fn code_at<'r>(registry: &'r Registry, place: &Span) -> Option<&'r Code> {
-    let entries = registry.modules.values().flat_map(|module| {
-        [&module.layers, &module.lets, &module.params, &module.buffers].into_iter().flatten()
-    });
-    let mut codes = entries.map(|(_, code)| code);
-    codes.find(|code| within(place, &code.span) && code.span.text() == code.text)
+/// The code that takes part in a fault: what says how big something is at one of these places, the expression of a body
+/// that stands there, and last what the layers beside it are.
+fn codes<'r, 's>(registry: &'r Registry, near: &[&'s Span]) -> Vec<(&'r Code, Option<&'s Span>)> {
+    let mut found: Vec<(&Code, Option<&Span>)> = Vec::new();
+    let mut beside: Vec<(&Code, Option<&Span>)> = Vec::new();
+    for module in registry.modules.values() {
+        let entries = || {
+            let own = [&module.layers, &module.lets, &module.params, &module.buffers];
+            own.into_iter().flatten().map(|(_, code)| code)
+        };
+        let bodies = || module.methods.iter().map(|(_, method)| &method.body);
+        let holds = |code: &Code, place: &Span| within(place, &code.span);
+        for place in near {
+            found.extend(entries().filter(|code| holds(code, place)).map(|code| (code, None)));
+            found.extend(bodies().filter(|code| holds(code, place)).map(|code| (code, Some(*place))));
+        }
+        let at_fault = near.first();
+        let own = module.tied.iter().map(|(_, code)| code).chain(bodies());
+        if own.into_iter().any(|code| at_fault.is_some_and(|place| holds(code, place))) {
+            beside.extend(entries().map(|code| (code, None)));
+        }
+    }
+    found.extend(beside);
+    found.retain(|(code, _)| code.span.text() == code.text);
+    found
 }
 
-/// The small edits of an entry: neighbouring arguments or sizes swapped, a number one more or less.
-fn edits(code: &Code) -> Vec<Try> {
-    let Ok(expr) = parse::expression(code) else { return Vec::new() };
+/// The small edits of an entry, or of the expression of a body that stands at `only`: neighbouring arguments or sizes
+/// swapped, a number one more or less.
+fn edits(code: &Code, only: Option<&Span>) -> Vec<Try> {
     let base = code.span.range.start;
     let place = |range: &TextRange| base + range.start as usize..base + range.end as usize;
     let text = |range: Range<usize>| code.span.source.text.get(range).unwrap_or_default();
     let (mut swaps, mut numbers) = (Vec::new(), Vec::new());
-    expr.each(&mut |expr: &Expr| match &expr.kind {
+    let mut visit = |expr: &Expr| match &expr.kind {
         ExprKind::Call(_, items, _) | ExprKind::List(items) => {
             for pair in items.windows(2) {
                 let (a, b) = (place(&pair[0].range), place(&pair[1].range));
@@ -100,12 +122,23 @@ fn edits(code: &Code) -> Vec<Try> {
             }
         }
         _ => {}
-    });
+    };
+    match only {
+        None => parse::expression(code).iter().for_each(|expr| expr.each(&mut visit)),
+        Some(only) => {
+            let body = parse::body(code).unwrap_or_default();
+            each_in(&body, &mut |expr| {
+                if place(&expr.range) == only.range {
+                    expr.each(&mut visit);
+                }
+            });
+        }
+    }
     swaps.extend(numbers);
     swaps
 }
 
-/// Whether the architecture traces, and has as many parameters as are expected of it, once the edit is made.
+/// Whether the architecture traces, and is as its sample is expected to be, once the edit is made.
 fn holds(
     registry: &Registry,
     parses: &Parses,
@@ -133,6 +166,5 @@ fn holds(
         .expectations
         .iter()
         .filter(|expected| expected.config.is_none() && expected.architecture.text == architecture.name.text);
-    problems.is_empty()
-        && about.all(|expected| expect::check_count(expected, &traced.params).faults.is_empty())
+    problems.is_empty() && about.all(|expected| held(&edited, expected, &traced).is_empty())
 }

@@ -1,6 +1,7 @@
 //! Every place at which a registry can be broken, by kind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,7 +17,6 @@ use crate::edits::{Edit, Tables};
 struct Sites<'a> {
     files: &'a [Arc<Source>],
     registry: &'a Registry,
-    rng: &'a mut fastrand::Rng,
     file: usize,
     tables: Tables,
     found: BTreeMap<&'static str, Vec<Edit>>,
@@ -32,11 +32,20 @@ enum Role {
     Other,
 }
 
+/// A number that an edit draws by what its line says and where in it the edit is, whatever else changes.
+pub(crate) fn draw(kind: &str, text: &str, at: usize, put: &str) -> u64 {
+    let start = text[..at].rfind('\n').map_or(0, |found| found + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    (0x6f6d_6e69, kind, line, at - start, put).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// All sites of the registry.
-pub(crate) fn collect(files: &[Arc<Source>], rng: &mut fastrand::Rng) -> BTreeMap<&'static str, Vec<Edit>> {
+pub(crate) fn collect(files: &[Arc<Source>]) -> BTreeMap<&'static str, Vec<Edit>> {
     let (registry, _) = Registry::from_files(files.to_vec());
     let tables = Tables::Definitions;
-    let mut sites = Sites { files, registry: &registry, rng, file: 0, tables, found: BTreeMap::new() };
+    let mut sites = Sites { files, registry: &registry, file: 0, tables, found: BTreeMap::new() };
     for (index, source) in files.iter().enumerate() {
         let (own, _) = Registry::from_files([Arc::clone(source)]);
         sites.file = index;
@@ -78,6 +87,11 @@ impl Sites<'_> {
         }
     }
 
+    /// Chance that is the same as long as the line is, whatever else changes.
+    fn dice(&self, kind: &str, at: usize) -> fastrand::Rng {
+        fastrand::Rng::with_seed(draw(kind, self.text(), at, ""))
+    }
+
     /// The whole lines that a range touches.
     fn lines(&self, range: Range<usize>) -> Range<usize> {
         let start = self.text()[..range.start].rfind('\n').map_or(0, |at| at + 1);
@@ -96,8 +110,9 @@ impl Sites<'_> {
             return;
         }
         let mut wrong = word.clone();
-        let at = self.rng.usize(1..word.len());
-        match self.rng.u8(0..3) {
+        let mut dice = self.dice(kind, range.start);
+        let at = dice.usize(1..word.len());
+        match dice.u8(0..3) {
             0 if word[at] != word[at - 1] => wrong.swap(at, at - 1),
             1 if word.len() > 3 => {
                 wrong.remove(at);
@@ -129,7 +144,7 @@ impl Sites<'_> {
         if !block.starts_with("\n[") {
             return;
         }
-        let other = self.rng.usize(0..self.files.len());
+        let other = self.dice(kind, start).usize(0..self.files.len());
         if other == self.file {
             return;
         }
@@ -347,7 +362,7 @@ impl Sites<'_> {
                     .filter(|(_, c)| c.is_ascii_lowercase())
                     .map(|(index, _)| index)
                     .collect();
-                if let Some(index) = self.rng.choice(&letters) {
+                if let Some(index) = self.dice("a letter", range.start).choice(&letters) {
                     let letter = range.start + index..range.start + index + 1;
                     self.put("change a letter of a pattern", letter, "z");
                 }

@@ -1,8 +1,9 @@
 //! Sizes that must be the same in a call, and hardly ever are.
 
-use crate::diag::{Level, Problems};
+use crate::diag::{Level, Problems, Span};
 use crate::lint::{Context, Lint};
-use crate::plan::{Constraint, Plan};
+use crate::ops::Dim;
+use crate::plan::{Constraint, Instr, Plan};
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "sizes-rarely-agree",
@@ -25,12 +26,26 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
                         constraint.what, constraint.left, constraint.right
                     );
                     let label = format!("in `{}` of `{}`", constraint.path, trace.architecture.name.text);
-                    let problem = LINT.at(&constraint.span, message).label(label);
+                    let mut problem = LINT.at(&constraint.span, message).label(label);
+                    for size in [&constraint.left, &constraint.right] {
+                        if let Some(at) = first(&method.plan, size).filter(|at| *at != &constraint.span) {
+                            problem = problem.related(at.clone(), format!("{size} is computed here"));
+                        }
+                    }
                     problems.push(problem.help("look at the axes and at how the two sizes are computed"));
                 }
             }
         }
     }
+}
+
+/// Where a size is computed, if it is: where it first appears.
+fn first<'p>(plan: &'p Plan, size: &Dim) -> Option<&'p Span> {
+    if size.as_symbol().is_some() || size.symbols().is_empty() {
+        return None;
+    }
+    let gives = |instr: &&Instr| instr.outputs.iter().any(|(_, ty)| ty.shape.contains(size));
+    plan.instrs.iter().find(gives).map(|instr| &instr.span)
 }
 
 fn holds(constraint: &Constraint, sizes: &[i64]) -> bool {

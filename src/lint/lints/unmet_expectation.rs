@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use crate::diag::{Level, Problem, Problems};
 use crate::expect;
-use crate::lint::{Context, Lint, Trace};
+use crate::lang::Parses;
+use crate::lint::tracing::Traced;
+use crate::lint::{Context, Lint, blame};
 use crate::matcher::Matcher;
 use crate::plan::Plan;
-use crate::registry::Expectation;
+use crate::registry::{Expectation, Registry};
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "unmet-expectation",
@@ -28,21 +30,26 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         }
         let trace = context.traces.iter().find(|trace| trace.architecture.name.text == expected.architecture.text);
         let defined = context.registry.architectures.contains_key(&expected.architecture.text);
-        let outcome = match (&expected.config, trace) {
-            (None, Some(trace)) if trace.whole => traced(&matcher, expected, trace),
+        if trace.is_some() || expected.config.is_some() || !defined {
+            problems.extend(expect::check_names(&matcher, expected).faults);
+        }
+        let Some(trace) = trace.filter(|_| expected.config.is_none()) else { continue };
+        if trace.whole {
+            let faults = held(context.registry, expected, trace);
+            let parses = Parses::default();
+            problems.extend(blame::settle(context.registry, &parses, trace.architecture, &trace.config, faults));
+        } else {
             // What cannot be traced is reported as such; its tensors may tell where to look.
-            (None, Some(trace)) => expect::check_count(expected, &trace.params),
-            (None, None) if defined => continue,
-            _ => expect::check_names(&matcher, expected),
-        };
-        problems.extend(outcome.faults);
+            problems.extend(expect::check_count(expected, &trace.params).faults);
+        }
     }
 }
 
-fn traced(matcher: &Matcher<'_>, expected: &Expectation, trace: &Trace<'_>) -> expect::Outcome {
+/// What is traced, held to the sizes that are expected of the sample.
+pub(in crate::lint) fn held(registry: &Registry, expected: &Expectation, traced: &Traced) -> Vec<Problem> {
     let mut odd = false;
-    let outcome = expect::check_traced(matcher, expected, &trace.config, &trace.params, |name, given| {
-        let Some(method) = trace.methods.iter().find(|method| method.name == name) else {
+    let outcome = expect::check_sizes(expected, &traced.params, |name, given| {
+        let Some(method) = traced.methods.iter().find(|method| method.name == name) else {
             let span = expected.method.as_ref().map_or(&expected.architecture.span, |method| &method.span);
             let message = format!("`{}` has no method `{name}`", expected.architecture.text);
             return Err(Problem::error(LINT.name, span.clone(), message));
@@ -56,5 +63,5 @@ fn traced(matcher: &Matcher<'_>, expected: &Expectation, trace: &Trace<'_>) -> e
         Ok(Cow::Borrowed(plan))
     });
     // Some of the optional inputs: neither of the two ends that were traced.
-    if odd { expect::check(matcher.registry(), expected) } else { outcome }
+    if odd { expect::check(registry, expected).faults } else { outcome.faults }
 }
