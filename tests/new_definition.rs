@@ -140,6 +140,7 @@ fn tensors_that_fit_two_definitions_are_a_tie() -> Outcome {
     let dir = model("LlamaForCausalLM", &unknown, same)?;
     let error = json_of(dir.path(), &["info", "model", "--json"])?["error"].to_string();
     assert!(error.contains("the tensors of `model` could be any of `LlamaForCausalLM`, "), "{error}");
+    assert!(error.contains("under `architectures` in `config.json`"), "{error}");
     Ok(())
 }
 

@@ -63,7 +63,10 @@ impl<'r> Matcher<'r> {
         }
         let reason = match scored.exact.len() {
             0 | 1 => Self::nothing(facts),
-            _ => Reason::Tie { what: "the tensors of", of: facts.name().to_owned(), between: scored.exact },
+            _ => {
+                let file = facts.config().map_or("config.json", |config| config.file.as_str()).to_owned();
+                Reason::SeveralFit { file, between: scored.exact }
+            }
         };
         let mut error = no_match(reason);
         error.candidates = scored.nearest;

@@ -152,6 +152,13 @@ pub enum Reason {
         /// The tied ones, sorted.
         between: Vec<String>,
     },
+    /// No name leads anywhere, and the tensors are those of several definitions.
+    SeveralFit {
+        /// The file that should name one.
+        file: String,
+        /// Their architectures, sorted.
+        between: Vec<String>,
+    },
 }
 
 /// Finds what `facts` are about, without a look at tensors.

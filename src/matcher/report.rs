@@ -24,6 +24,9 @@ impl NoMatch {
                 help
             }
             Reason::Tie { .. } => "say in the registry which one is meant".to_owned(),
+            Reason::SeveralFit { file, .. } => {
+                format!("name the one that is meant under `architectures` in `{file}`")
+            }
             Reason::Unknown => self.help_with_unknown(),
         }
     }
@@ -64,7 +67,7 @@ impl NoMatch {
             Reason::NoConfig => "no-config",
             Reason::NothingNamed { .. } => "nothing-named",
             Reason::Unknown => "unknown-architecture",
-            Reason::Tie { .. } => "tie",
+            Reason::Tie { .. } | Reason::SeveralFit { .. } => "tie",
         };
         let problem = match self.place(facts) {
             Some(span) => Problem::error(code, span, self.to_string()).label("named here"),
@@ -98,6 +101,9 @@ impl fmt::Display for NoMatch {
             }
             Reason::Tie { what, of, between } => {
                 write!(f, "{what} `{of}` could be any of `{}`", between.join("`, `"))
+            }
+            Reason::SeveralFit { between, .. } => {
+                write!(f, "the tensors of `{}` could be any of `{}`", self.directory, between.join("`, `"))
             }
             Reason::Unknown => {
                 f.write_str("architecture not recognized: ")?;
