@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Tracing makes many small values on many threads, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     omni::cli::run()
 }

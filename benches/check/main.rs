@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 use omni::lint::{Checker, Input, Options};
 use omni::registry::Registry;
 
+/// As the command has it: what is timed in process stands for a command that watches.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// So many definitions are checked.
 const DEFINITIONS: usize = 200;
 /// So often each is measured.

@@ -56,7 +56,7 @@ fn attention(call: &mut Call) -> Result<Traced, Fault> {
         let this = if name == "k" { &k } else { &v };
         let other_name = if name == "k" { "q" } else { "k" };
         let shapes = (show_shape(&this.shape), show_shape(&other.shape));
-        let what = format!("{what} of {name} {} and {other_name} {}", shapes.0, shapes.1);
+        let what = format_args!("{what} of {name} {} and {other_name} {}", shapes.0, shapes.1);
         call.same(&this.shape[axis], &other.shape[axis], what).map_err(|fault| fault.of(name))?;
     }
     let (heads, kv_heads) = (known(&q, 1, "q")?, known(&k, 1, "k")?);
@@ -121,7 +121,8 @@ fn added(call: &mut Call, name: &'static str, scores: &[Dim; 4]) -> Result<bool,
     };
     for (size, expected) in ty.shape.iter().zip(&scores[outer..]) {
         if *size != Dim::Known(1) {
-            let what = format!("`{name}` {} and the scores {}", show_shape(&ty.shape), show_shape(scores));
+            let what =
+                format_args!("`{name}` {} and the scores {}", show_shape(&ty.shape), show_shape(scores));
             call.same(size, expected, what).map_err(|fault| fault.of(name))?;
         }
     }

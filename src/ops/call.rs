@@ -440,12 +440,12 @@ impl Call {
     ///
     /// # Errors
     /// A fault if they are known to differ.
-    pub fn same(&mut self, left: &Dim, right: &Dim, what: impl Into<String>) -> Result<(), Fault> {
+    pub fn same(&mut self, left: &Dim, right: &Dim, what: impl std::fmt::Display) -> Result<(), Fault> {
         match left.relation(right) {
             Relation::Equal => Ok(()),
-            Relation::Different => Err(Fault::shape(format!("{} differ: {left} and {right}", what.into()))),
+            Relation::Different => Err(Fault::shape(format!("{what} differ: {left} and {right}"))),
             Relation::Undecided => {
-                self.constraints.push((left.clone(), right.clone(), what.into()));
+                self.constraints.push((left.clone(), right.clone(), what.to_string()));
                 Ok(())
             }
         }

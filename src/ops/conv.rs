@@ -86,13 +86,16 @@ fn operands(call: &mut Call, spatial: usize, transposed: bool) -> Result<Operand
     let bias = call.optional_tensor("bias")?;
     let [groups] = options::<1>(call, "groups", 1)?;
     let out = if transposed {
-        let what =
-            format!("the channels of x {} and of weight {}", show_shape(&x.shape), show_shape(&weight.shape));
+        let what = format_args!(
+            "the channels of x {} and of weight {}",
+            show_shape(&x.shape),
+            show_shape(&weight.shape)
+        );
         call.same(&x.shape[1], &weight.shape[0], what).map_err(|fault| fault.of("weight"))?;
         weight.shape[1].mul(&known(groups))?
     } else {
         let channels = weight.shape[1].mul(&known(groups))?;
-        let what = format!(
+        let what = format_args!(
             "the channels of x {} and of weight {} in {groups} groups",
             show_shape(&x.shape),
             show_shape(&weight.shape)

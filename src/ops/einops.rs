@@ -5,6 +5,7 @@
 //!
 //! Absent on purpose: the tensor code; see `rearrange.rs`.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::call::{Call, Fault};
@@ -156,7 +157,7 @@ fn resolve(
 ) -> Result<Vec<(String, Dim)>, Fault> {
     let given =
         |name: &String| sizes.iter().find(|(known, _)| **known == **name).map(|(_, size)| size.clone());
-    let what = |part: &str| format!("the axis `{part}` of `{pattern}` and its size");
+    let what = |part| fmt::from_fn(move |f| write!(f, "the axis `{part}` of `{pattern}` and its size"));
     if group.is_empty() {
         call.same(whole, &Dim::Known(1), what("1")).map_err(|fault| fault.of("pattern"))?;
         return Ok(Vec::new());
@@ -171,7 +172,7 @@ fn resolve(
             Dim::Known(1)
         }
         [_] if closed == Dim::Known(0) => return Err(bad(format!("the sizes in `{shown}` are 0"))),
-        [_] => quotient(call, whole, &closed, &what(&shown)).map_err(|fault| fault.of("pattern"))?,
+        [_] => quotient(call, whole, &closed, what(&shown)).map_err(|fault| fault.of("pattern"))?,
         [first, second, ..] => {
             let fault = bad(format!("neither `{first}` nor `{second}` of `{shown}` has a size"));
             return Err(fault.help(format!("give `{first}=…` or `{second}=…`")));

@@ -173,7 +173,7 @@ fn einsum(call: &mut Call) -> Result<Traced, Fault> {
     for (label, size) in b_labels.iter().flatten().zip(b.iter().flat_map(|b| &b.shape)) {
         match sizes.iter().find(|(known, _)| *known == label) {
             Some((_, known)) => {
-                call.same(known, size, format!("sizes of the axis `{label}` of `{pattern}`"))?;
+                call.same(known, size, format_args!("sizes of the axis `{label}` of `{pattern}`"))?;
             }
             None => sizes.push((label, size.clone())),
         }

@@ -45,14 +45,14 @@ fn experts(call: &mut Call) -> Result<Traced, Fault> {
         return Err(Fault::shape("tokens or weights have no dimensions, expected [..., size]").of("x"));
     };
     if outer.len() != chosen.len() || indices.rank() != weights.rank() {
-        let shapes = [&x, &weights, &indices].map(|ty| show_shape(&ty.shape)).join(", ");
+        let shapes = [&x, &weights, &indices].map(|ty| show_shape(&ty.shape).to_string()).join(", ");
         return Err(Fault::shape(format!(
             "x, weights and indices are {shapes}, expected the same outer sizes"
         )));
     }
     for (axis, size) in outer.iter().chain([k]).enumerate() {
-        let what = format!("axis {axis} of weights {} and of the rest", show_shape(&weights.shape));
-        call.same(&weights.shape[axis], size, what.clone()).map_err(|fault| fault.of("weights"))?;
+        let what = format_args!("axis {axis} of weights {} and of the rest", show_shape(&weights.shape));
+        call.same(&weights.shape[axis], size, what).map_err(|fault| fault.of("weights"))?;
         call.same(&indices.shape[axis], size, what).map_err(|fault| fault.of("indices"))?;
     }
     let (output, input) = if transposed { (2, 1) } else { (1, 2) };

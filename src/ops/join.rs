@@ -63,7 +63,7 @@ fn alike(call: &mut Call, new_axis: bool) -> Result<(Vec<TensorType>, usize), Fa
             );
         }
         for index in (0..first.rank()).filter(|index| new_axis || *index != axis) {
-            let what = format!("sizes along axis {index} of {first} and {ty}");
+            let what = format_args!("sizes along axis {index} of {first} and {ty}");
             call.same(&first.shape[index], &ty.shape[index], what).map_err(|fault| fault.of("xs"))?;
         }
     }
@@ -148,7 +148,7 @@ fn split(call: &mut Call) -> Result<Traced, Fault> {
     let size = x.shape[axis].clone();
     if listed {
         let total = sizes.iter().try_fold(Dim::Known(0), |total, size| total.add(size))?;
-        let what = format!("axis {axis} of x {} and the sum of the sizes", show_shape(&x.shape));
+        let what = format_args!("axis {axis} of x {} and the sum of the sizes", show_shape(&x.shape));
         call.same(&size, &total, what).map_err(|fault| fault.of("sizes"))?;
         return Ok(pieces(&x, axis, sizes));
     }

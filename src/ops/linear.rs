@@ -34,7 +34,11 @@ fn linear(call: &mut Call) -> Result<Traced, Fault> {
     call.same(
         size,
         &weight.shape[1],
-        format!("the last size of x {} and of weight {}", show_shape(&x.shape), show_shape(&weight.shape)),
+        format_args!(
+            "the last size of x {} and of weight {}",
+            show_shape(&x.shape),
+            show_shape(&weight.shape)
+        ),
     )
     .map_err(|fault| fault.of("x"))?;
     if let Some(bias) = bias {

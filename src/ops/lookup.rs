@@ -81,7 +81,7 @@ fn gather(call: &mut Call) -> Result<Traced, Fault> {
         return Err(Fault::shape(message).of("index"));
     }
     for other in (0..x.rank()).filter(|other| *other != axis) {
-        let what = format!("sizes along axis {other} of x {} and index", show_shape(&x.shape));
+        let what = format_args!("sizes along axis {other} of x {} and index", show_shape(&x.shape));
         call.same(&x.shape[other], &index.shape[other], what).map_err(|fault| fault.of("index"))?;
     }
     let ty = x.with_shape(index.shape);

@@ -35,7 +35,7 @@ fn matmul(call: &mut Call) -> Result<Traced, Fault> {
         return Err(Fault::shape(format!("a product of `{a}` and `{b}`, expected one dimension or more")));
     };
     let rows = if b.rank() > 1 { &b.shape[b.rank() - 2] } else { last };
-    let what = format!(
+    let what = format_args!(
         "the sizes that a product of {} and {} sums over",
         show_shape(&a.shape),
         show_shape(&b.shape)

@@ -59,7 +59,7 @@ fn with_channels(
                 format!("`{name}` has the shape {}, expected [{}]", show_shape(&ty.shape), x.shape[1]);
             return Err(Fault::shape(message).of(name));
         };
-        let what = format!("the sizes of `{name}` and of the channels of x {}", show_shape(&x.shape));
+        let what = format_args!("the sizes of `{name}` and of the channels of x {}", show_shape(&x.shape));
         call.same(size, &x.shape[1], what).map_err(|fault| fault.of(name))?;
     }
     Ok(x)

@@ -34,7 +34,7 @@ fn rope(call: &mut Call) -> Result<Traced, Fault> {
     let k = call.ranked("k", 4)?;
     for axis in [0, 2, 3] {
         let shapes = (show_shape(&q.shape), show_shape(&k.shape));
-        let what = format!("batch, time or head_dim of q {} and k {}", shapes.0, shapes.1);
+        let what = format_args!("batch, time or head_dim of q {} and k {}", shapes.0, shapes.1);
         call.same(&q.shape[axis], &k.shape[axis], what).map_err(|fault| fault.of("k"))?;
     }
     let head_dim = q.shape[3].known().and_then(|size| usize::try_from(size).ok());

@@ -5,6 +5,8 @@
 //!
 //! Absent on purpose: patterns with named axes (`rearrange.rs`).
 
+use std::fmt;
+
 use super::Op;
 use super::call::{Call, Fault, Traced, resolve_axis};
 use super::dim::{Dim, DimError};
@@ -58,7 +60,12 @@ pub(super) fn product(sizes: &[Dim]) -> Result<Dim, DimError> {
 ///
 /// # Errors
 /// A fault if the division is known to leave something.
-pub(super) fn quotient(call: &mut Call, whole: &Dim, parts: &Dim, what: &str) -> Result<Dim, Fault> {
+pub(super) fn quotient(
+    call: &mut Call,
+    whole: &Dim,
+    parts: &Dim,
+    what: impl fmt::Display,
+) -> Result<Dim, Fault> {
     let size = whole.floor_div(parts)?;
     let covered = size.mul(parts)?;
     if let (Some(whole), Some(covered)) = (whole.known(), covered.known())
@@ -80,10 +87,9 @@ fn reshape(call: &mut Call) -> Result<Traced, Fault> {
     let mut shape = call.dims("shape")?;
     let total = product(&x.shape)?;
     let open: Vec<usize> = (0..shape.len()).filter(|index| shape[*index] == Dim::Known(-1)).collect();
-    let what = || format!("the elements of {} under the shape {}", show_shape(&x.shape), show_shape(&shape));
+    let what = format!("the elements of {} under the shape {}", show_shape(&x.shape), show_shape(&shape));
     match open.as_slice() {
         [] => {
-            let what = what();
             call.same(&total, &product(&shape)?, what).map_err(|fault| fault.of("shape"))?;
         }
         [open] => {
@@ -93,8 +99,7 @@ fn reshape(call: &mut Call) -> Result<Traced, Fault> {
             if others == Dim::Known(0) {
                 return Err(Fault::shape("a size of -1 beside one of 0 could be anything").of("shape"));
             }
-            let what = what();
-            shape[*open] = quotient(call, &total, &others, &what).map_err(|fault| fault.of("shape"))?;
+            shape[*open] = quotient(call, &total, &others, what).map_err(|fault| fault.of("shape"))?;
         }
         _ => return Err(Fault::shape("more than one size is -1, expected at most one").of("shape")),
     }

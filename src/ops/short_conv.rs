@@ -34,12 +34,15 @@ fn short_conv(call: &mut Call) -> Result<Traced, Fault> {
             Some(name.and_then(by_name).map_err(|fault| fault.of("activation"))?)
         }
     };
-    let shapes = (show_shape(&x.shape), show_shape(&weight.shape));
-    call.same(&x.shape[2], &weight.shape[0], format!("channels of x {} and weight {}", shapes.0, shapes.1))
-        .map_err(|fault| fault.of("weight"))?;
+    call.same(
+        &x.shape[2],
+        &weight.shape[0],
+        format_args!("channels of x {} and weight {}", show_shape(&x.shape), show_shape(&weight.shape)),
+    )
+    .map_err(|fault| fault.of("weight"))?;
     let kernel = weight.shape[2].known().and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
     let (Some(kernel), Some(1)) = (kernel, weight.shape[1].known()) else {
-        let found = &shapes.1;
+        let found = show_shape(&weight.shape);
         return Err(Fault::shape(format!("`weight` is {found}, expected [channels, 1, kernel]")).of("weight"));
     };
     if let Some(bias) = bias.filter(|bias| bias.kind != Kind::Float || bias.shape != weight.shape[..1]) {

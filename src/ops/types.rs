@@ -77,9 +77,15 @@ impl fmt::Display for TensorType {
 
 /// A shape as people write it: `[batch, time, 32]`.
 #[must_use]
-pub fn show_shape(shape: &[Dim]) -> String {
-    let sizes: Vec<String> = shape.iter().map(Dim::to_string).collect();
-    format!("[{}]", sizes.join(", "))
+pub fn show_shape(shape: &[Dim]) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
+        f.write_str("[")?;
+        for (index, size) in shape.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{size}")?;
+        }
+        f.write_str("]")
+    })
 }
 
 /// A value of the language that holds no tensor.
