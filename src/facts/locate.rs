@@ -150,12 +150,12 @@ impl Place {
     }
 }
 
-/// Finds the directory that `path` means.
-pub(super) fn locate(path: &Path, hub: &Hub) -> Result<Place, FactsError> {
+/// Finds the directory that `path` means; `hub` is asked for only where there is no such path.
+pub(super) fn locate(path: &Path, hub: impl FnOnce() -> Hub) -> Result<Place, FactsError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(directory(path)),
         Ok(_) => file(path),
-        Err(error) if is_absence(&error) => cached(path, hub),
+        Err(error) if is_absence(&error) => cached(path, &hub()),
         Err(error) => Err(FactsError::io(path)(error)),
     }
 }

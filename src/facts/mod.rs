@@ -64,8 +64,7 @@ pub struct Facts {
 /// If there is nothing there, or if the directory is empty, cannot be listed, or has a config that cannot be read.
 /// A directory without any config is no error here.
 pub fn read(path: impl AsRef<Path>) -> Result<Facts, FactsError> {
-    let path = path.as_ref();
-    if fs::metadata(path).is_ok() { read_in(path, &Hub::none()) } else { read_in(path, &Hub::from_env()) }
+    read_place(locate::locate(path.as_ref(), Hub::from_env)?)
 }
 
 /// Reads what `path` means, looking for repository ids in `hub`.
@@ -73,7 +72,10 @@ pub fn read(path: impl AsRef<Path>) -> Result<Facts, FactsError> {
 /// # Errors
 /// As [`read`].
 pub fn read_in(path: impl AsRef<Path>, hub: &Hub) -> Result<Facts, FactsError> {
-    let mut place = locate::locate(path.as_ref(), hub)?;
+    read_place(locate::locate(path.as_ref(), || hub.clone())?)
+}
+
+fn read_place(mut place: locate::Place) -> Result<Facts, FactsError> {
     let mut entries = listing::list(&place.root)?;
     if entries.is_empty() {
         return Err(FactsError::EmptyDirectory { path: place.root });
