@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use indicatif::HumanCount;
 use serde_json::Value;
 
 use crate::diag::{Problem, Source, Span, did_you_mean};
@@ -160,7 +161,12 @@ fn count(expected: &Expectation, params: &[Param], outcome: &mut Outcome) {
     if let Some((count, span)) = &expected.parameters {
         let found = parameters(params);
         let why = || suspects::of_count(params, found, *count);
-        outcome.compare("parameters", span, (&grouped(found), &grouped(*count)), why);
+        outcome.compare(
+            "parameters",
+            span,
+            (&HumanCount(found).to_string(), &HumanCount(*count).to_string()),
+            why,
+        );
     }
 }
 
@@ -283,19 +289,6 @@ fn shown(ty: &TensorType, symbols: &[Option<i64>]) -> String {
     let size = |dim: &Dim| evaluated(dim, symbols).map_or_else(|| dim.clone(), Dim::Known);
     let sizes: Vec<String> = ty.shape.iter().map(|dim| size(dim).to_string()).collect();
     format!("[{}]", sizes.join(", "))
-}
-
-/// `124,439,808`.
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]
