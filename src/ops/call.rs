@@ -4,133 +4,17 @@
 //! to run later and the types it will give. What it asks for in order becomes the kernel's inputs in order.
 //! Faults name the argument; the tracer knows where it was written.
 
+mod argument;
+mod fault;
+
 use std::collections::BTreeMap;
 
-use super::dim::{Dim, DimError, Relation};
+use super::dim::{Dim, Relation};
 use super::kernel::Kernel;
 use super::types::{Const, Kind, TensorType, show_shape};
 
-/// The place of a value in a running program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot(pub usize);
-
-/// The place of something a generation keeps from step to step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StateId(pub usize);
-
-/// An argument as the tracer hands it to an op.
-#[derive(Debug, Clone)]
-pub enum Arg {
-    /// A value known while tracing.
-    Const(Const),
-    /// A size known only to the call.
-    Dim(Dim),
-    /// A tensor of the running program.
-    Tensor(Slot, TensorType),
-    /// A list that holds a size or a tensor.
-    List(Vec<Arg>),
-    /// What `**name` collected: the named arguments that no other parameter takes.
-    Named(Vec<(std::sync::Arc<str>, Arg)>),
-}
-
-impl Arg {
-    /// The tensors in it.
-    #[must_use]
-    pub fn tensors(&self) -> Vec<Slot> {
-        match self {
-            Self::Tensor(slot, _) => vec![*slot],
-            Self::List(items) => items.iter().flat_map(Self::tensors).collect(),
-            Self::Named(named) => named.iter().flat_map(|(_, item)| item.tensors()).collect(),
-            Self::Const(_) | Self::Dim(_) => Vec::new(),
-        }
-    }
-
-    /// What it is, for error messages.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Const(value @ (Const::None | Const::Bool(_))) => format!("`{value}`"),
-            Self::Const(value) => {
-                let text = value.to_string();
-                if text.len() > 60 {
-                    value.kind_name().to_owned()
-                } else {
-                    format!("{} `{text}`", value.kind_name())
-                }
-            }
-            Self::Dim(dim) => format!("the size `{dim}`"),
-            Self::Tensor(_, ty) => format!("a tensor `{ty}`"),
-            Self::List(_) => "a list of tensors or sizes".to_owned(),
-            Self::Named(_) => "named arguments".to_owned(),
-        }
-    }
-}
-
-/// A parameter of an op's signature.
-#[derive(Debug, Clone)]
-pub struct Parameter {
-    /// Its name, as keyword arguments use it.
-    pub name: &'static str,
-    /// Its default; `None` when it must be given.
-    pub default: Option<Const>,
-    /// Whether it can only be given by name.
-    pub keyword_only: bool,
-    /// Whether it collects the named arguments that are left: `**sizes`.
-    pub variadic: bool,
-}
-
-/// Why a call is wrong.
-#[derive(Debug, Clone)]
-pub struct Fault {
-    /// A stable name for the kind of fault.
-    pub code: &'static str,
-    /// What was found, then what was expected.
-    pub message: String,
-    /// The parameter at fault, if one is.
-    pub parameter: Option<&'static str>,
-    /// What to do.
-    pub help: Option<String>,
-}
-
-impl Fault {
-    /// A fault of the call as a whole.
-    #[must_use]
-    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), parameter: None, help: None }
-    }
-
-    /// A mismatch of shapes.
-    #[must_use]
-    pub fn shape(message: impl Into<String>) -> Self {
-        Self::new("shape-mismatch", message)
-    }
-
-    /// A value of the wrong kind or outside its range.
-    #[must_use]
-    pub fn value(message: impl Into<String>) -> Self {
-        Self::new("wrong-value", message)
-    }
-
-    /// Points at one argument.
-    #[must_use]
-    pub fn of(mut self, parameter: &'static str) -> Self {
-        self.parameter = Some(parameter);
-        self
-    }
-
-    /// Says what to do.
-    #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-}
-
-impl From<DimError> for Fault {
-    fn from(error: DimError) -> Self {
-        Self::value(error.to_string())
-    }
-}
+pub use argument::{Arg, Parameter, Slot, StateId};
+pub use fault::Fault;
 
 /// What a call becomes: the code to run and the types of what it gives.
 #[derive(Debug)]
