@@ -5,11 +5,18 @@
 //!
 //! Absent on purpose: printing (only `cli` prints) and errors of the world (I/O), which each layer types itself.
 
+mod nearest;
+mod report;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Severity};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+
+use report::Report;
+
+pub use nearest::{did_you_mean, nearest};
 
 /// A text that spans point into: a registry file, a `config.json`.
 #[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -202,139 +209,6 @@ pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
     (line, before[start..].chars().count() + 1)
 }
 
-struct Report<'a>(&'a Problem, Vec<Elsewhere<'a>>);
-
-impl<'a> Report<'a> {
-    fn of(problem: &'a Problem) -> Self {
-        Self(problem, Elsewhere::of(problem))
-    }
-}
-
-impl fmt::Debug for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.0, f)
-    }
-}
-
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
-    }
-}
-
-impl std::error::Error for Report<'_> {}
-
-impl Diagnostic for Report<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.0.code))
-    }
-
-    fn severity(&self) -> Option<Severity> {
-        Some(match self.0.level {
-            Level::Note => Severity::Advice,
-            Level::Warning => Severity::Warning,
-            Level::Error => Severity::Error,
-        })
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.0.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.0.span.as_ref().map(|span| &*span.source as &dyn miette::SourceCode)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.0.span.as_ref()?;
-        let first = LabeledSpan::new_primary_with_span(label(&self.0.label), span.range.clone());
-        let same_file = self.0.related.iter().filter(|(other, _)| other.source == span.source);
-        let rest =
-            same_file.map(|(other, text)| LabeledSpan::new_with_span(label(text), other.range.clone()));
-        Some(Box::new(std::iter::once(first).chain(rest)))
-    }
-
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        (!self.1.is_empty()).then(|| {
-            let elsewhere = self.1.iter().map(|elsewhere| elsewhere as &dyn Diagnostic);
-            Box::new(elsewhere) as Box<dyn Iterator<Item = &'a dyn Diagnostic>>
-        })
-    }
-}
-
-fn label(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-/// The places of a problem that lie in one other file.
-struct Elsewhere<'a> {
-    source: &'a Arc<Source>,
-    places: Vec<&'a (Span, String)>,
-}
-
-impl<'a> Elsewhere<'a> {
-    /// One for each file beside the problem's own, in the order of their first place.
-    fn of(problem: &'a Problem) -> Vec<Self> {
-        let own = problem.span.as_ref().map(|span| &span.source);
-        let mut files: Vec<Self> = Vec::new();
-        for place in problem.related.iter().filter(|(span, _)| Some(&span.source) != own) {
-            match files.iter_mut().find(|file| *file.source == place.0.source) {
-                Some(file) => file.places.push(place),
-                None => files.push(Self { source: &place.0.source, places: vec![place] }),
-            }
-        }
-        files
-    }
-}
-
-impl fmt::Debug for Elsewhere<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.places, f)
-    }
-}
-
-impl fmt::Display for Elsewhere<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "in {}", self.source.name)
-    }
-}
-
-impl std::error::Error for Elsewhere<'_> {}
-
-impl Diagnostic for Elsewhere<'_> {
-    fn severity(&self) -> Option<Severity> {
-        Some(Severity::Advice)
-    }
-
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(&**self.source)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let labels = self.places.iter();
-        Some(Box::new(labels.map(|(span, text)| LabeledSpan::new_with_span(label(text), span.range.clone()))))
-    }
-}
-
-impl miette::SourceCode for Source {
-    fn read_span<'a>(
-        &'a self,
-        span: &miette::SourceSpan,
-        before: usize,
-        after: usize,
-    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        let inner = self.text.read_span(span, before, after)?;
-        Ok(Box::new(miette::MietteSpanContents::new_named(
-            self.name.clone(),
-            inner.data(),
-            *inner.span(),
-            inner.line(),
-            inner.column(),
-            inner.line_count(),
-        )))
-    }
-}
-
 /// Problems found in one go, never empty when it is returned as an error.
 #[derive(Debug, Clone, Default)]
 pub struct Problems(Vec<Problem>);
@@ -425,24 +299,6 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
-
-/// The candidate nearest in spelling, if one is near enough to be meant.
-#[must_use]
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(score, _)| *score >= 0.84)
-        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
-        .map(|(_, candidate)| candidate)
-}
-
-/// "did you mean `x`?" for the nearest candidate.
-#[must_use]
-pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(name, candidates).map(|found| format!("did you mean `{found}`?"))
-}
 
 #[cfg(test)]
 mod tests {
