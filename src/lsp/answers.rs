@@ -9,7 +9,8 @@ use similar::{DiffTag, TextDiff};
 use super::analysis::Analysis;
 use super::cursor;
 use super::documents::Documents;
-use super::index::{self, Meaning, Occurrence};
+use super::index::{Meaning, Occurrence};
+use super::owners;
 use super::project::Project;
 use super::{diagnostics, position};
 use crate::diag::{Source, Span};
@@ -69,11 +70,12 @@ pub(super) fn declarations(asked: &Asked<'_>, meaning: &Meaning) -> Vec<Span> {
     match meaning {
         Meaning::Member(_, name) => {
             let module = asked.module().unwrap_or_default();
-            let nearest = index::ancestors(&asked.analysis.checked, &module).into_iter().find_map(|module| {
-                let groups = [&module.layers, &module.params, &module.buffers, &module.lets];
-                let own = groups.into_iter().flatten().find(|(entry, _)| entry.text == *name);
-                own.map(|(entry, _)| entry.span.clone())
-            });
+            let nearest =
+                owners::ancestors(&asked.analysis.checked, &module).into_iter().find_map(|module| {
+                    let groups = [&module.layers, &module.params, &module.buffers, &module.lets];
+                    let own = groups.into_iter().flatten().find(|(entry, _)| entry.text == *name);
+                    own.map(|(entry, _)| entry.span.clone())
+                });
             nearest.map_or(spans, |span| vec![span])
         }
         Meaning::Local(..) => {

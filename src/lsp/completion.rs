@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::answers::Asked;
 use super::cursor::{self, Cursor, Place};
-use super::{index, infer, keys, position};
+use super::{infer, keys, owners, position};
 use crate::diag::{Source, Span};
 use crate::lang::{SYMBOLS, functions, parse};
 use crate::lint::code::{Role, View};
@@ -368,7 +368,7 @@ fn keywords(asked: &Asked<'_>, view: &View, role: Role, ahead: &str) -> Vec<Offe
     let names: Vec<String> = match asked.analysis.checked.views.get(callee) {
         Some(built) if role == Role::Layer => built.args.iter().map(|arg| arg.name.text.clone()).collect(),
         _ if role == Role::Body
-            && index::owner(&asked.analysis.checked, &view.module.name.text, callee).is_none() =>
+            && owners::owner(&asked.analysis.checked, &view.module.name.text, callee).is_none() =>
         {
             let parameters = ops::find(callee).map(|(_, parameters)| parameters).unwrap_or_default();
             parameters.iter().filter(|one| !one.variadic).map(|one| one.name.to_owned()).collect()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::answers::Asked;
 use super::cursor::{self, Place};
 use super::index::{Meaning, Occurrence};
-use super::{index, keys, position};
+use super::{keys, owners, position};
 use crate::lang::Notes;
 use crate::ops;
 use crate::plan::Param;
@@ -60,7 +60,7 @@ fn of(asked: &Asked<'_>, occurrence: &Occurrence) -> String {
             let Some(view) = checked.views.get(name) else { return String::new() };
             let args: Vec<&str> = view.module.args.iter().flatten().map(|code| code.text.as_str()).collect();
             let mut out = format!("**module** `{name}({})`", args.join(", "));
-            let above: Vec<String> = (index::ancestors(checked, name).iter().skip(1))
+            let above: Vec<String> = (owners::ancestors(checked, name).iter().skip(1))
                 .map(|module| format!("`{}`", module.name.text))
                 .collect();
             if !above.is_empty() {
@@ -143,7 +143,7 @@ fn notes<'a>(asked: &'a Asked<'_>) -> impl Iterator<Item = (String, Rc<Notes>)> 
     // Those that inherit the code run it too.
     for (name, view) in &checked.views {
         if view.extends.is_some()
-            && index::ancestors(checked, name).iter().any(|above| above.name.text == module)
+            && owners::ancestors(checked, name).iter().any(|above| above.name.text == module)
         {
             users.extend(checked.reach.architectures(name).map(str::to_owned));
         }
@@ -173,7 +173,7 @@ fn shape(asked: &Asked<'_>, occurrence: &Occurrence, title: &str) -> String {
 fn member(asked: &Asked<'_>, occurrence: &Occurrence, owner: &str, name: &str) -> String {
     let checked = &asked.analysis.checked;
     let module =
-        asked.module().filter(|module| index::owner(checked, module, name).as_deref() == Some(owner));
+        asked.module().filter(|module| owners::owner(checked, module, name).as_deref() == Some(owner));
     let module = module.unwrap_or_else(|| owner.to_owned());
     let Some(view) = checked.views.get(&module) else { return String::new() };
     let groups = [

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -18,14 +17,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::analysis::Analysis;
-use super::answers::{self, Asked};
 use super::documents::{Document, Documents};
 use super::project::Project;
 use super::worker::{self, Done, Job};
-use super::{completion, diagnostics, hover, outline, position, rename, transport};
+use super::{diagnostics, transport};
 
 /// How long a check waits for what changes together with what has changed: programs make several changes at once.
-const PAUSE: Duration = Duration::from_millis(5);
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// Something that happened.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ pub(super) enum Event {
 
 /// Where in the protocol's life the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
+pub(super) enum Life {
     New,
     Running,
     ShutDown,
@@ -50,33 +48,33 @@ enum Life {
 
 /// What is known of a project.
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// When it last changed, by the server's clock.
-    revision: u64,
+    pub(super) revision: u64,
     /// Whether the worker has it.
-    is_busy: bool,
+    pub(super) is_busy: bool,
     /// When the next check is due.
-    due: Option<Instant>,
+    pub(super) due: Option<Instant>,
     /// What was checked last, and its revision.
-    checked: Option<(u64, Rc<Analysis>)>,
+    pub(super) checked: Option<(u64, Rc<Analysis>)>,
     /// The last one whose files could be read whole: while a line is being typed, much of a file can be missing.
-    whole: Option<Rc<Analysis>>,
+    pub(super) whole: Option<Rc<Analysis>>,
     /// The files that have diagnostics.
-    published: BTreeSet<PathBuf>,
+    pub(super) published: BTreeSet<PathBuf>,
 }
 
-struct Server<W: Write> {
+pub(super) struct Server<W: Write> {
     output: W,
-    life: Life,
-    documents: Documents,
-    projects: BTreeMap<Project, State>,
+    pub(super) life: Life,
+    pub(super) documents: Documents,
+    pub(super) projects: BTreeMap<Project, State>,
     jobs: Sender<Job>,
-    overlays: Vec<PathBuf>,
+    pub(super) overlays: Vec<PathBuf>,
     /// Requests that wait for a check of their project.
-    waiting: Vec<(Project, Request)>,
-    watches: bool,
+    pub(super) waiting: Vec<(Project, Request)>,
+    pub(super) watches: bool,
     /// Counts changes.
-    clock: u64,
+    pub(super) clock: u64,
 }
 
 /// Serves one client until it says `exit` or is gone; gives whether it said `shutdown` before.
@@ -150,11 +148,16 @@ impl<W: Write> Server<W> {
         }
     }
 
-    fn send(&mut self, message: impl Into<Message>) -> io::Result<()> {
+    pub(super) fn send(&mut self, message: impl Into<Message>) -> io::Result<()> {
         message.into().write(&mut self.output)
     }
 
-    fn refuse(&mut self, id: RequestId, code: ErrorCode, message: impl Into<String>) -> io::Result<()> {
+    pub(super) fn refuse(
+        &mut self,
+        id: RequestId,
+        code: ErrorCode,
+        message: impl Into<String>,
+    ) -> io::Result<()> {
         self.send(Response::new_err(id, code as i32, message.into()))
     }
 
@@ -204,112 +207,6 @@ impl<W: Write> Server<W> {
         });
         let info = json!({ "name": "omni", "version": env!("CARGO_PKG_VERSION") });
         self.send(Response::new_ok(request.id, json!({ "capabilities": capabilities, "serverInfo": info })))
-    }
-
-    /// Asks the client to say when files of a registry change on the disk.
-    fn watch(&mut self) -> io::Result<()> {
-        if !self.watches {
-            return Ok(());
-        }
-        let options = json!({ "watchers": [{ "globPattern": "**/*.toml" }] });
-        let wanted =
-            json!({ "id": "toml", "method": "workspace/didChangeWatchedFiles", "registerOptions": options });
-        let params = json!({ "registrations": [wanted] });
-        self.send(Request::new(
-            RequestId::from("watch".to_owned()),
-            "client/registerCapability".to_owned(),
-            params,
-        ))
-    }
-
-    fn notification(&mut self, notification: Notification) -> io::Result<()> {
-        if self.life != Life::Running {
-            return Ok(());
-        }
-        let Notification { method, params } = notification;
-        match method.as_str() {
-            "initialized" => self.watch()?,
-            "textDocument/didOpen" => {
-                if let Some(params) = parse::<lsp::DidOpenTextDocumentParams>(params)
-                    && let Some(path) = position::path(&params.text_document.uri)
-                {
-                    let lsp::TextDocumentItem { uri, version, text, .. } = params.text_document;
-                    self.documents.open(path.clone(), Document { uri, version, text });
-                    self.changed(&path, Duration::ZERO);
-                }
-            }
-            "textDocument/didChange" => {
-                if let Some(params) = parse::<lsp::DidChangeTextDocumentParams>(params)
-                    && let Some(path) = position::path(&params.text_document.uri)
-                    && self.documents.change(&path, params.text_document.version, params.content_changes)
-                {
-                    self.changed(&path, PAUSE);
-                }
-            }
-            "textDocument/didSave" => {
-                if let Some(params) = parse::<lsp::DidSaveTextDocumentParams>(params)
-                    && let Some(path) = position::path(&params.text_document.uri)
-                {
-                    self.changed(&path, Duration::ZERO);
-                }
-            }
-            "textDocument/didClose" => {
-                if let Some(params) = parse::<lsp::DidCloseTextDocumentParams>(params)
-                    && let Some(path) = position::path(&params.text_document.uri)
-                {
-                    self.close(&path)?;
-                }
-            }
-            "workspace/didChangeWatchedFiles" => {
-                self.clock += 1;
-                for state in self.projects.values_mut() {
-                    state.revision = self.clock;
-                    state.due = Some(Instant::now() + PAUSE);
-                }
-            }
-            "$/cancelRequest" => {
-                let id = params.get("id").cloned().and_then(parse::<RequestId>);
-                if let Some(at) =
-                    self.waiting.iter().position(|(_, request)| Some(&request.id) == id.as_ref())
-                {
-                    let (_, request) = self.waiting.remove(at);
-                    self.refuse(request.id, ErrorCode::RequestCanceled, "cancelled by the client")?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// A document changed: its project is checked after a pause.
-    fn changed(&mut self, path: &Path, pause: Duration) {
-        if let Some(project) = self.project(path) {
-            self.clock += 1;
-            let state = self.projects.entry(project).or_default();
-            state.revision = self.clock;
-            state.due = Some(Instant::now() + pause);
-        }
-    }
-
-    fn project(&self, path: &Path) -> Option<Project> {
-        let document = self.documents.get(path)?;
-        Project::of(path, &document.text)
-    }
-
-    /// A closed document counts as it lies on the disk. A project without documents is forgotten.
-    fn close(&mut self, path: &Path) -> io::Result<()> {
-        let project = self.project(path);
-        self.changed(path, PAUSE);
-        self.documents.close(path);
-        let Some(project) = project else { return Ok(()) };
-        let is_open = |(path, document): (&Path, &Document)| {
-            Project::of(path, &document.text).as_ref() == Some(&project)
-        };
-        if self.documents.iter().any(is_open) {
-            return Ok(());
-        }
-        let published = self.projects.remove(&project).map(|state| state.published).unwrap_or_default();
-        published.iter().try_for_each(|path| self.publish(path, Vec::new()))
     }
 
     /// Gives the worker what is due, if it has done what it was given before.
@@ -373,123 +270,15 @@ impl<W: Write> Server<W> {
         ready.try_for_each(|request| self.route(request))
     }
 
-    fn publish(&mut self, path: &Path, list: Vec<lsp::Diagnostic>) -> io::Result<()> {
+    pub(super) fn publish(&mut self, path: &Path, list: Vec<lsp::Diagnostic>) -> io::Result<()> {
         let Some(uri) = self.documents.uri(path) else { return Ok(()) };
         let version = self.documents.get(path).map(|document| document.version);
         let params = lsp::PublishDiagnosticsParams { uri, diagnostics: list, version };
         self.send(Notification::new("textDocument/publishDiagnostics".to_owned(), params))
     }
-
-    /// Answers a request, or lets it wait for the check that it needs.
-    fn route(&mut self, request: Request) -> io::Result<()> {
-        let method = request.method.strip_prefix("textDocument/").unwrap_or_default();
-        let needs = match method {
-            "documentSymbol" | "formatting" => Needs::Text,
-            "completion" => Needs::Some,
-            "definition" | "references" | "hover" | "prepareRename" | "rename" | "codeAction" => {
-                Needs::Newest
-            }
-            _ => {
-                let message = format!("`{}` is not supported", request.method);
-                return self.refuse(request.id, ErrorCode::MethodNotFound, message);
-            }
-        };
-        let uri = request.params.pointer("/textDocument/uri").cloned().and_then(parse::<lsp::Uri>);
-        let Some(path) = uri.as_ref().and_then(position::path) else {
-            let message = "`textDocument.uri` is missing, or no file";
-            return self.refuse(request.id, ErrorCode::InvalidParams, message);
-        };
-        let Some(document) = self.documents.get(&path) else {
-            return self.refuse(request.id, ErrorCode::InvalidParams, "the document is not open");
-        };
-        if needs == Needs::Text {
-            let answer = match method {
-                "formatting" => answers::formatting(&path, &document.text),
-                _ => Ok(json!(outline::symbols(&document.text))),
-            };
-            return match answer {
-                Ok(value) => self.send(Response::new_ok(request.id, value)),
-                Err(message) => self.refuse(request.id, ErrorCode::RequestFailed, message),
-            };
-        }
-        // Of other files nothing is known.
-        let Some(project) = Project::of(&path, &document.text) else {
-            return self.send(Response::new_ok(request.id, Value::Null));
-        };
-        self.clock += 1;
-        let clock = self.clock;
-        let state = self.projects.entry(project.clone()).or_insert_with(|| State {
-            revision: clock,
-            due: Some(Instant::now()),
-            ..State::default()
-        });
-        let newest = state.checked.as_ref().filter(|(revision, _)| *revision == state.revision);
-        let newest = newest.map(|(_, analysis)| analysis);
-        let found = if needs == Needs::Some { state.whole.as_ref().or(newest) } else { newest };
-        let Some(analysis) = found.cloned() else {
-            state.due = state.due.map(|_| Instant::now());
-            self.waiting.push((project, request));
-            return Ok(());
-        };
-        let position = request.params.get("position").cloned().and_then(parse::<lsp::Position>);
-        let offset = position.map(|position| position::offset(&document.text, position));
-        if offset.is_none() && method != "codeAction" {
-            return self.refuse(request.id, ErrorCode::InvalidParams, "`position` is missing");
-        }
-        let asked = Asked {
-            documents: &self.documents,
-            project: &project,
-            overlays: &self.overlays,
-            analysis: &analysis,
-            path: &path,
-            text: &document.text,
-            offset: offset.unwrap_or(0),
-        };
-        // A fault of ours costs this answer only.
-        let answer = catch_unwind(AssertUnwindSafe(|| answer(&asked, method, &request.params)));
-        match answer {
-            Ok(Ok(value)) => self.send(Response::new_ok(request.id, value)),
-            Ok(Err(message)) => self.refuse(request.id, ErrorCode::RequestFailed, message),
-            Err(_) => self.refuse(request.id, ErrorCode::InternalError, "a fault in omni"),
-        }
-    }
-}
-
-/// What a request needs to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Needs {
-    /// The text alone.
-    Text,
-    /// Any check: names change slowly.
-    Some,
-    /// A check of the text as it is: places must be right.
-    Newest,
-}
-
-fn answer(asked: &Asked<'_>, method: &str, params: &Value) -> Result<Value, String> {
-    match method {
-        "definition" => Ok(answers::definition(asked)),
-        "references" => {
-            let all = params.pointer("/context/includeDeclaration") != Some(&Value::Bool(false));
-            Ok(answers::references(asked, all))
-        }
-        "prepareRename" => rename::prepare(asked),
-        "rename" => {
-            let new = params.get("newName").and_then(Value::as_str).ok_or("`newName` is missing")?;
-            rename::rename(asked, new)
-        }
-        "codeAction" => {
-            let range =
-                params.get("range").cloned().and_then(parse::<lsp::Range>).ok_or("`range` is missing")?;
-            let only = params.pointer("/context/only").cloned().and_then(parse::<Vec<String>>);
-            Ok(answers::actions(asked, range, only.as_deref()))
-        }
-        "completion" => Ok(completion::complete(asked)),
-        _ => Ok(hover::hover(asked)),
-    }
 }
 
 /// The parameters of a message; `None` if they are not what they should be.
-fn parse<T: DeserializeOwned>(params: Value) -> Option<T> {
+pub(super) fn parse<T: DeserializeOwned>(params: Value) -> Option<T> {
     serde_json::from_value(params).ok()
 }
