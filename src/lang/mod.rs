@@ -12,11 +12,13 @@
 
 mod arith;
 pub mod ast;
+mod bind;
 mod build;
 mod builtins;
 mod call;
 mod config;
 mod derivation;
+mod emit;
 mod eval;
 mod exec;
 mod given;
@@ -25,6 +27,8 @@ mod notes;
 pub mod parse;
 mod parses;
 mod program;
+mod stored;
+mod tied;
 mod tracer;
 mod tree;
 mod value;

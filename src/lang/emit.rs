@@ -1,0 +1,182 @@
+//! Calls of ops: arguments bound to the signature, checked by the op, written as an instruction.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ast::TextRange;
+use super::builtins::wrong_arguments;
+use super::call::Located;
+use super::tracer::{Mode, Scope, Tracer};
+use super::value::{Eval, Value};
+use crate::diag::did_you_mean;
+use crate::ops::call::{Arg, resolve_axis};
+use crate::ops::{self, Call, Slot};
+use crate::plan::{Constraint, Instr};
+
+impl Tracer<'_> {
+    /// `size(x, axis)`: a number, or a symbol.
+    pub(super) fn size(&mut self, arguments: &[Value], range: &TextRange, scope: &Scope<'_>) -> Eval<Value> {
+        let [value, axis] = arguments else { return Err(wrong_arguments("size", arguments, range, scope)) };
+        let ty = match value {
+            Value::Tensor(_, ty) => ty.clone(),
+            Value::Param(id) => self.params[id.0].ty(),
+            _ => return Err(wrong_arguments("size", arguments, range, scope)),
+        };
+        let axis = axis.as_const().and_then(|axis| axis.as_i64());
+        match axis.and_then(|axis| resolve_axis(axis, ty.rank())) {
+            Some(axis) => Ok(Value::size(ty.shape[axis].clone())),
+            None => Err(scope.error("shape-mismatch", range, format!("a tensor `{ty}` has no such axis"))),
+        }
+    }
+
+    /// Calls an op with positional arguments, for operators and indices.
+    pub(super) fn call_op(
+        &mut self,
+        name: &str,
+        arguments: Vec<Value>,
+        range: &TextRange,
+        scope: &Scope<'_>,
+    ) -> Eval<Value> {
+        if scope.mode != Mode::Body {
+            return Err(scope.error("wrong-place", range, "tensors can be computed with in bodies only"));
+        }
+        let arguments = arguments.into_iter().map(|value| (value, range.clone())).collect();
+        self.emit(name, arguments, Vec::new(), range, scope)
+    }
+
+    /// Checks the call of an op and writes its instruction.
+    pub(super) fn emit(
+        &mut self,
+        name: &str,
+        positional: Vec<Located>,
+        keywords: Vec<(Arc<str>, Located)>,
+        range: &TextRange,
+        scope: &Scope<'_>,
+    ) -> Eval<Value> {
+        let Some((op, parameters)) = ops::find(name) else {
+            return Err(scope.error("unknown-name", range, format!("there is no op `{name}`")));
+        };
+        let mut places: BTreeMap<&'static str, TextRange> = BTreeMap::new();
+        let mut arguments: BTreeMap<&'static str, Arg> = BTreeMap::new();
+        let mut free = parameters.iter().filter(|parameter| !parameter.keyword_only);
+        let given = positional.len();
+        for (value, at) in positional {
+            let Some(parameter) = free.next() else {
+                let message = format!(
+                    "`{name}` takes at most {} arguments by place, found {given}",
+                    parameters.iter().filter(|p| !p.keyword_only).count()
+                );
+                return Err(scope.error("too-many-arguments", &at, message).help(signature(op)));
+            };
+            arguments.insert(parameter.name, self.argument(&value, &at, scope)?);
+            places.insert(parameter.name, at);
+        }
+        let mut collected: Vec<(Arc<str>, Arg)> = Vec::new();
+        for (keyword, (value, at)) in keywords {
+            let argument = self.argument(&value, &at, scope)?;
+            let parameter =
+                parameters.iter().find(|parameter| parameter.name == &*keyword && !parameter.variadic);
+            match parameter {
+                Some(parameter) if places.contains_key(parameter.name) => {
+                    return Err(scope.error("argument-twice", &at, format!("`{keyword}` is given twice")));
+                }
+                Some(parameter) => {
+                    arguments.insert(parameter.name, argument);
+                    places.insert(parameter.name, at);
+                }
+                None if parameters.iter().any(|parameter| parameter.variadic) => {
+                    collected.push((keyword, argument));
+                }
+                None => {
+                    let message = format!("`{name}` has no argument `{keyword}`");
+                    let help = did_you_mean(&keyword, parameters.iter().map(|parameter| parameter.name));
+                    let problem = scope.error("unknown-argument", &at, message);
+                    return Err(problem.help(help.unwrap_or_else(|| signature(op))));
+                }
+            }
+        }
+        for parameter in parameters {
+            if parameter.variadic {
+                arguments.insert(parameter.name, Arg::Named(std::mem::take(&mut collected)));
+            } else if !arguments.contains_key(parameter.name) {
+                let Some(default) = &parameter.default else {
+                    let message = format!("`{name}` misses its argument `{}`", parameter.name);
+                    return Err(scope.error("missing-argument", range, message).help(signature(op)));
+                };
+                arguments.insert(parameter.name, Arg::Const(default.clone()));
+            }
+        }
+        let states = self.block().states;
+        let operands: Vec<Slot> = arguments.values().flat_map(Arg::tensors).collect();
+        let mut call = Call::new(arguments, states);
+        let traced = (op.trace)(&mut call).map_err(|fault| {
+            let at = fault.parameter.and_then(|parameter| places.get(parameter)).unwrap_or(range);
+            let problem = scope.error(fault.code, at, fault.message).maybe_help(fault.help);
+            self.where_from(problem, &operands)
+        })?;
+        let path = scope.path();
+        let block = self.block.as_mut().expect("a body is being traced");
+        block.states = call.next_state;
+        for (left, right, what) in call.constraints {
+            let known = block.constraints.iter().any(|other| other.left == left && other.right == right);
+            if !known {
+                let span = scope.span(range);
+                block.constraints.push(Constraint { left, right, what, path: Arc::clone(&path), span });
+            }
+        }
+        let outputs: Vec<_> = traced.outputs.into_iter().map(|ty| (block.slot(), ty)).collect();
+        // What is at its default says nothing.
+        let is_default = |name: &str, value: &str| {
+            let parameter = parameters.iter().find(|parameter| parameter.name == name);
+            parameter
+                .and_then(|parameter| parameter.default.as_ref())
+                .is_some_and(|default| default.to_string() == value)
+        };
+        let attributes =
+            call.attributes.into_iter().filter(|(name, value)| !is_default(name, value)).collect();
+        block.instrs.push(Instr {
+            op: op.name,
+            attributes,
+            kernel: Arc::from(traced.kernel),
+            inputs: call.inputs,
+            sizes: call.sizes,
+            outputs: outputs.clone(),
+            path,
+            span: scope.span(range),
+        });
+        let mut values: Vec<Value> = outputs.into_iter().map(|(slot, ty)| Value::Tensor(slot, ty)).collect();
+        Ok(match values.pop() {
+            Some(value) if values.is_empty() && !traced.many => value,
+            Some(value) => {
+                values.push(value);
+                Value::list(values)
+            }
+            None => Value::list(Vec::new()),
+        })
+    }
+
+    fn argument(&mut self, value: &Value, at: &TextRange, scope: &Scope<'_>) -> Eval<Arg> {
+        if let Some(value) = value.as_const() {
+            return Ok(Arg::Const(value));
+        }
+        Ok(match value {
+            Value::Dim(dim) => Arg::Dim(dim.clone()),
+            Value::Tensor(slot, ty) => Arg::Tensor(*slot, ty.clone()),
+            Value::Param(id) => {
+                let (slot, ty) = self.param_slot(*id);
+                Arg::Tensor(slot, ty)
+            }
+            Value::List(items) => {
+                Arg::List(items.iter().map(|item| self.argument(item, at, scope)).collect::<Eval<_>>()?)
+            }
+            other => {
+                let message = format!("{} is not something an op can take", other.describe());
+                return Err(scope.error("wrong-kind", at, message));
+            }
+        })
+    }
+}
+
+fn signature(op: &ops::Op) -> String {
+    format!("the signature is `{}({})`", op.name, op.signature)
+}
