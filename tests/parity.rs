@@ -43,6 +43,7 @@ parity! {
         llama: "LlamaForCausalLM",
         mamba2: "Mamba2ForCausalLM",
         phi3: "Phi3ForCausalLM",
+        qwen2_5_omni: "Qwen2_5OmniForConditionalGeneration",
         qwen3: "Qwen3ForCausalLM",
         qwen3_moe: "Qwen3MoeForCausalLM",
         qwen3_next: "Qwen3NextForCausalLM",

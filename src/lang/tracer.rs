@@ -22,8 +22,9 @@ const MAX_STEPS: u64 = 20_000_000;
 pub(super) const MAX_DEPTH: usize = 48;
 
 /// The symbols that a type may name, beside config fields.
-pub const SYMBOLS: &[&str] =
-    &["batch", "time", "source", "target", "height", "width", "frames", "samples", "images"];
+pub const SYMBOLS: &[&str] = &[
+    "batch", "time", "source", "target", "height", "width", "frames", "samples", "clips", "images", "patches",
+];
 
 /// The program being written.
 #[derive(Debug, Default)]

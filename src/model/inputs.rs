@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use crate::ops::Value;
 
+/// The input that says where each token stands, where that is not simply its index: `int[batch, time]`, or one such
+/// table for each axis (time, height, width). Every definition that counts positions along `time` takes it.
+pub const POSITIONS: &str = "position_ids";
+
 /// One named input.
 #[derive(Debug, Clone)]
 pub enum Given {

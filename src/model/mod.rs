@@ -60,7 +60,7 @@ mod text;
 pub(crate) use complete::{checkpoint, complete};
 pub use error::ModelError;
 pub use fingerprint::Fingerprints;
-pub use inputs::{Given, Inputs};
+pub use inputs::{Given, Inputs, POSITIONS};
 pub(crate) use load::find;
 pub use load::{Dtype, LoadError};
 pub use loader::{Loader, Progress};

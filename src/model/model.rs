@@ -8,7 +8,7 @@ use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::FloatDType;
 
 use super::error::ModelError;
-use super::inputs::Inputs;
+use super::inputs::{Inputs, POSITIONS};
 use super::params::{Params, path_glob};
 use super::run::{Prepared, Wanted};
 use super::sampling::GenerationConfig;
@@ -269,9 +269,14 @@ impl Model {
         let mut context = Context::new(&self.device, self.float, symbols.clone());
         let masks = &self.definition.registry.masks;
         context.padding = prepared.padding(inputs, masks, &symbols, 0, None)?;
-        if let Some(longest) = self.position_symbols(&prepared.plan).iter().map(|index| symbols[*index]).max()
-        {
-            prepared.check_positions(longest - 1)?;
+        let longest = self.position_symbols(&prepared.plan).iter().map(|index| symbols[*index]).max();
+        let mut last = longest.map(|longest| longest - 1);
+        if let Some((time, positions)) = prepared.positions(inputs, &symbols)? {
+            last = last.max(positions.iter().max().copied().map(i64::from));
+            (context.step, context.positions) = (Some(time), Some(positions));
+        }
+        if let Some(last) = last {
+            prepared.check_positions(last)?;
         }
         let taps = matching_taps(&prepared.plan, globs)?;
         let wanted = Wanted { taps, outputs: &[] };
@@ -293,8 +298,11 @@ impl Model {
                 });
             }
         }
-        let known =
-            |name: &String| masks.contains_key(name) || prepared.plan.inputs.iter().any(|i| &i.name == name);
+        let known = |name: &String| {
+            name == POSITIONS
+                || masks.contains_key(name)
+                || prepared.plan.inputs.iter().any(|input| &input.name == name)
+        };
         if let Some(name) = present.iter().find(|name| !known(name)) {
             return Err(ModelError::UnknownInput {
                 method: method.to_owned(),

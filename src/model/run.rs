@@ -7,7 +7,7 @@ use burn::tensor::ops::{FloatTensorOps, IntTensorOps};
 use burn::tensor::{FloatDType, TensorData};
 
 use super::error::ModelError;
-use super::inputs::{Given, Inputs};
+use super::inputs::{Given, Inputs, POSITIONS};
 use crate::ops::backend::{B, Device};
 use crate::ops::{Context, Dim, Inputs as KernelInputs, Kind, Outputs, Padding, Slot, TensorType, Value};
 use crate::plan::{Constraint, Limit, Phase, Plan};
@@ -335,6 +335,38 @@ impl Prepared {
             }
         }
         Ok(())
+    }
+
+    /// The positions given as [`POSITIONS`], and the symbol that they are about; none where the definition has an
+    /// input of that name itself.
+    pub(crate) fn positions(
+        &self,
+        inputs: &Inputs,
+        symbols: &[i64],
+    ) -> Result<Option<(usize, Arc<Vec<i32>>)>, ModelError> {
+        let own = self.plan.inputs.iter().any(|input| input.name == POSITIONS);
+        let Some(given) = inputs.get(POSITIONS).filter(|_| !own) else { return Ok(None) };
+        let (Some(batch), Some(time)) = (self.plan.symbol("batch"), self.plan.symbol("time")) else {
+            let message = format!("this method counts no positions along `time`: leave out `{POSITIONS}`");
+            return Err(ModelError::Unsupported(message));
+        };
+        let (rows, columns) = (symbols[batch], symbols[time]);
+        let wrong = |found: String| ModelError::WrongInput {
+            name: POSITIONS.to_owned(),
+            found,
+            expected: format!("int[{rows}, {columns}], or such a table for each axis, of numbers from 0"),
+        };
+        let Given::Ints { data, shape } = given else { return Err(wrong("no list of ints".to_owned())) };
+        let sizes: Vec<i64> = shape.iter().filter_map(|size| i64::try_from(*size).ok()).collect();
+        let fits =
+            matches!(sizes[..], [.., b, t] if (b, t) == (rows, columns)) && matches!(shape.len(), 2 | 3);
+        if !fits || data.is_empty() || data.len() != shape.iter().product::<usize>() {
+            return Err(wrong(format!("{} numbers as {shape:?}", data.len())));
+        }
+        let position = |number: &i64| {
+            i32::try_from(*number).ok().filter(|number| *number >= 0).ok_or_else(|| wrong(number.to_string()))
+        };
+        Ok(Some((time, Arc::new(data.iter().map(position).collect::<Result<_, _>>()?))))
     }
 
     /// Whether the inputs of this plan are padded along the symbol, and how.

@@ -35,6 +35,8 @@ pub struct Session<'m> {
     /// Row by row: which positions hold a token; `None` while none is padding.
     mask: Option<Vec<Vec<bool>>>,
     mask_name: Option<String>,
+    /// The position of the next token of each row, where positions were given.
+    next: Vec<i32>,
     rows: usize,
 }
 
@@ -67,7 +69,8 @@ impl Model {
     /// Starts a generation that may reach `capacity` positions, prompt included.
     ///
     /// For an encoder-decoder, `inputs` are those of the encoder, which runs now; otherwise they are further
-    /// inputs of each step, usually none.
+    /// inputs of each step, usually none. [`POSITIONS`](super::POSITIONS) among them are those of the tokens that are fed first; the
+    /// tokens after them count on from the highest of their row.
     ///
     /// # Errors
     /// If the task does not generate, or if the encoder's inputs do not fit.
@@ -121,6 +124,7 @@ impl Model {
             once: None,
             mask: None,
             mask_name,
+            next: Vec::new(),
             rows: 0,
             prepared,
         })
@@ -184,12 +188,12 @@ impl Session<'_> {
         }
         self.rows = rows.len();
         self.extend_mask(length, mask);
-        let positions = self.positions(length);
+        let data = rows.iter().flatten().map(|id| i64::from(*id)).collect();
+        let mut inputs = self.fixed.clone().ints(self.tokens, data, [rows.len(), length]);
+        let positions = self.positions(&inputs, length)?;
         let last = positions.as_ref().and_then(|positions| positions.iter().max().copied().map(i64::from));
         let last = last.unwrap_or_else(|| i64::try_from(past + length - 1).unwrap_or(i64::MAX));
         self.prepared.check_positions(last)?;
-        let data = rows.iter().flatten().map(|id| i64::from(*id)).collect();
-        let mut inputs = self.fixed.clone().ints(self.tokens, data, [rows.len(), length]);
         if let (Some(mask), Some(name)) = (&self.mask, &self.mask_name) {
             let data = mask.iter().flatten().map(|keep| i64::from(*keep)).collect();
             inputs = inputs.ints(name, data, [mask.len(), past + length]);
@@ -244,9 +248,27 @@ impl Session<'_> {
         }
     }
 
-    /// The position of each new token among the real ones of its row, where some are padding.
-    fn positions(&self, length: usize) -> Option<Arc<Vec<i32>>> {
-        let mask = self.mask.as_ref()?;
+    /// The position of each new token: those given, then on from there; else its place among the real ones of its
+    /// row, where some are padding.
+    fn positions(&mut self, inputs: &Inputs, length: usize) -> Result<Option<Arc<Vec<i32>>>, ModelError> {
+        if self.cache.past == 0
+            && let Some((_, given)) = self.prepared.positions(inputs, &self.prepared.symbols(inputs)?)?
+        {
+            let row = |row: usize| given.chunks(length).skip(row).step_by(self.rows).flatten().max();
+            self.next = (0..self.rows).map(|index| row(index).map_or(0, |last| last + 1)).collect();
+            return Ok(Some(given));
+        }
+        if !self.next.is_empty() {
+            let count = i32::try_from(length).unwrap_or(i32::MAX);
+            let positions = self.next.iter().flat_map(|next| *next..next.saturating_add(count)).collect();
+            self.next.iter_mut().for_each(|next| *next = next.saturating_add(count));
+            return Ok(Some(Arc::new(positions)));
+        }
+        Ok(self.mask.as_ref().map(|mask| Self::places(mask, length)))
+    }
+
+    /// The place of each of the last `length` tokens among the real ones of its row.
+    fn places(mask: &[Vec<bool>], length: usize) -> Arc<Vec<i32>> {
         let mut positions = Vec::with_capacity(mask.len() * length);
         for row in mask {
             let mut count = -1;
@@ -259,7 +281,7 @@ impl Session<'_> {
                 .collect();
             positions.extend_from_slice(&counted[counted.len() - length..]);
         }
-        Some(Arc::new(positions))
+        Arc::new(positions)
     }
 }
 

@@ -163,9 +163,9 @@ pub struct Context<'a> {
     pub symbols: Vec<i64>,
     /// The padding of each symbol, by index; `None` where nothing is padded.
     pub padding: Vec<Option<Arc<Padding>>>,
-    /// The symbol that grows by the new positions in each step of a generation.
+    /// The symbol of the new positions, by which each step of a generation grows.
     pub step: Option<usize>,
-    /// The position of each new token, row by row, where it is not simply its index.
+    /// The position of each new token, axis by axis and row by row, where it is not simply its index.
     pub positions: Option<Arc<Vec<i32>>>,
     /// The state of the generation; `None` outside one.
     pub cache: Option<&'a mut Cache>,
@@ -204,8 +204,13 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn past_along(&self, dim: &Dim) -> Option<usize> {
         let cache = self.cache.as_ref()?;
-        let grows = self.step.is_none_or(|step| dim.symbols().iter().any(|symbol| symbol.index == step));
-        grows.then_some(cache.past)
+        self.counts_along(dim).then_some(cache.past)
+    }
+
+    /// Whether an axis of size `dim` is the one that [`Context::step`] and [`Context::positions`] speak of.
+    #[must_use]
+    pub fn counts_along(&self, dim: &Dim) -> bool {
+        self.step.is_none_or(|step| dim.symbols().iter().any(|symbol| symbol.index == step))
     }
 
     /// The size for this call.

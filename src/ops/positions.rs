@@ -61,8 +61,8 @@ impl Positions {
 /// from the positions run before.
 pub(super) fn of_new_tokens(context: &Context<'_>, batch: &Dim, time: &Dim) -> Result<Positions, RunError> {
     let past = context.past_along(time);
+    let speaks_of = past.is_some() || (context.cache.is_none() && context.counts_along(time));
     let (batch, time) = (context.size(batch)?, context.size(time)?);
-    let speaks_of = past.is_some() || context.cache.is_none();
     if let Some(given) = context.positions.as_ref().filter(|_| speaks_of) {
         let row = batch * time;
         if row > 0 && given.len().is_multiple_of(row) {

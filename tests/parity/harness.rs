@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use omni::model::device::{DeviceChoice, open};
-use omni::model::{Dtype, Inputs, Loader, Model};
+use omni::model::{Dtype, Given, Inputs, Loader, Model};
 use omni::ops::Value;
 use safetensors::SafeTensors;
 use serde_json::Value as Json;
@@ -219,6 +219,9 @@ impl Case<'_> {
         let (method, names): (&str, &[(&str, &str)]) = match self.name {
             "vae_encode" => ("encode", &[]),
             "vae_decode" => ("decode", &[]),
+            "talk" | "talk_prompt" | "talk_step" => ("talk", &[]),
+            "denoise" => ("denoise", &[]),
+            "vocode" => ("vocode", &[]),
             _ => ("forward", &[]),
         };
         (method.to_owned(), names.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect())
@@ -346,22 +349,18 @@ impl Case<'_> {
         let token = |row: usize, at: usize| sequences.numbers[row * width + at] as u32;
         let prompt = width - steps;
         let seq2seq = inputs.get("decoder_input_ids").is_some();
-        let mut encoder = Inputs::new();
-        if seq2seq {
-            for (key, recorded) in self.recorded("in.") {
-                let name = &key["in.".len()..];
-                if !name.starts_with("decoder_") {
-                    #[expect(clippy::cast_possible_truncation, reason = "recorded as 32 bits")]
-                    let floats = || recorded.numbers.iter().map(|number| *number as f32).collect();
-                    #[expect(clippy::cast_possible_truncation, reason = "whole numbers")]
-                    let ints = || recorded.numbers.iter().map(|number| *number as i64).collect();
-                    encoder = if name.ends_with("ids") || name.ends_with("mask") {
-                        encoder.ints(name, ints(), recorded.shape.clone())
-                    } else {
-                        encoder.floats(name, floats(), recorded.shape.clone())
-                    };
-                }
-            }
+        // What every step is given: the encoder's inputs, or what a decoder takes beside tokens.
+        let step = |name: &str| match seq2seq {
+            true => name.starts_with("decoder_"),
+            false => name == "input_ids" || name == "attention_mask",
+        };
+        let mut fixed = Inputs::new();
+        for name in inputs.names().filter(|name| !step(name)) {
+            fixed = match inputs.get(name) {
+                Some(Given::Ints { data, shape }) => fixed.ints(name, data.to_vec(), shape.clone()),
+                Some(Given::Floats { data, shape }) => fixed.floats(name, data.to_vec(), shape.clone()),
+                _ => fixed,
+            };
         }
         let mask = self.tensor("in.attention_mask").filter(|_| !seq2seq).map(|mask| {
             mask.numbers
@@ -369,7 +368,7 @@ impl Case<'_> {
                 .map(|row| row.iter().map(|keep| *keep != 0.0).collect::<Vec<bool>>())
                 .collect::<Vec<_>>()
         });
-        let mut session = self.model.session(&encoder, width)?;
+        let mut session = self.model.session(&fixed, width)?;
         let mut next: Vec<Vec<u32>> =
             (0..rows).map(|row| (0..prompt).map(|at| token(row, at)).collect()).collect();
         let (atol, rtol) = (self.tolerance("out.logits").0, self.tolerance("out.logits").1);
