@@ -1,23 +1,23 @@
 //! Reads and checks the header of one safetensors file.
 //!
 //! In: the file's beginning and its length. Out: every tensor's dtype, shape and byte range, in
-//! the order of the file, proved to cover the file exactly once.
+//! the order of the file, proved to cover the file exactly once. Names stay where they were read, so that counting
+//! a model's numbers makes no copy of them.
 //!
-//! The `safetensors` crate gives the words (`TensorInfo`, `Dtype`); the checks are made here, because
+//! The `safetensors` crate gives the words (`Dtype`); the checks are made here, because
 //! its own errors name no tensor and it lets a name occur twice.
 //!
 //! Absent on purpose: the tensors' bytes, and which dtypes can be loaded.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 use std::ops::Range;
 
 use safetensors::Dtype;
-use safetensors::tensor::TensorInfo;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 use super::fault::{HeaderError, HeaderFault};
+use super::{plain, raw};
 
 /// The format's own limit on a header, in bytes.
 pub(crate) const MAX_HEADER: u64 = 100_000_000;
@@ -25,25 +25,35 @@ pub(crate) const MAX_HEADER: u64 = 100_000_000;
 /// Bytes before the header: its length.
 const LENGTH_BYTES: u64 = 8;
 
-/// One checked header.
+/// A header as it stands in its file, unread.
 #[derive(Debug)]
-pub(crate) struct Header {
+pub(crate) struct HeaderText {
+    json: Vec<u8>,
+    file_len: u64,
+}
+
+/// One checked header.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Header<'h> {
     pub(crate) metadata: BTreeMap<String, String>,
     /// In the order of the file.
-    pub(crate) tensors: Vec<HeaderTensor>,
+    pub(crate) tensors: Vec<HeaderTensor<'h>>,
+    /// The extents of all tensors, one after the other.
+    pub(super) extents: Vec<usize>,
 }
 
 /// One tensor of a header.
-#[derive(Debug)]
-pub(crate) struct HeaderTensor {
-    pub(crate) name: String,
+#[derive(Debug, PartialEq)]
+pub(crate) struct HeaderTensor<'h> {
+    pub(crate) name: Cow<'h, str>,
     pub(crate) dtype: Dtype,
-    pub(crate) shape: Vec<usize>,
+    /// Which of the header's extents are its shape.
+    pub(super) shape: Range<usize>,
     /// In bytes, from the beginning of the file.
     pub(crate) range: Range<u64>,
 }
 
-impl Header {
+impl HeaderText {
     /// Reads the header at the beginning of `reader`, whose file has `file_len` bytes.
     pub(crate) fn read(reader: &mut impl Read, file_len: u64) -> Result<Self, HeaderError> {
         if file_len < LENGTH_BYTES {
@@ -58,10 +68,18 @@ impl Header {
         let capacity = usize::try_from(claimed).unwrap_or(usize::MAX);
         let mut json = vec![0_u8; capacity];
         reader.read_exact(&mut json)?;
-        let raw: RawHeader =
-            serde_json::from_slice(&json).map_err(|error| HeaderFault::Json(error.to_string()))?;
-        let (header, end) = check(raw, LENGTH_BYTES + claimed)?;
-        match file_len {
+        Ok(Self { json, file_len })
+    }
+
+    /// The tensors that it describes.
+    pub(crate) fn check(&self) -> Result<Header<'_>, HeaderError> {
+        let plain = str::from_utf8(&self.json).ok().and_then(plain::parse);
+        let mut header = match plain {
+            Some(header) => header,
+            None => raw::json(&self.json).map_err(|error| HeaderFault::Json(error.to_string()))?,
+        };
+        let end = header.check(LENGTH_BYTES + self.json.len() as u64)?;
+        match self.file_len {
             found if found < end => Err(HeaderError::Truncated { expected: end, found }),
             found if found > end => Err(HeaderFault::Trailing { bytes: found - end }.into()),
             _ => Ok(header),
@@ -69,42 +87,60 @@ impl Header {
     }
 }
 
-/// Checks that the tensors follow one another without a gap or an overlap, each with the bytes that
-/// its dtype and shape ask for. Gives the position where the last one ends.
-fn check(raw: RawHeader, data_start: u64) -> Result<(Header, u64), HeaderFault> {
-    let mut names = BTreeSet::new();
-    for (name, _) in &raw.tensors {
-        if !names.insert(name.as_str()) {
-            return Err(HeaderFault::Duplicate(name.clone()));
-        }
+impl Header<'_> {
+    /// The shape of one of its tensors.
+    pub(crate) fn shape(&self, tensor: &HeaderTensor<'_>) -> &[usize] {
+        &self.extents[tensor.shape.clone()]
     }
-    let mut sorted = raw.tensors;
-    sorted.sort_by_key(|(_, info)| info.data_offsets);
-    let mut tensors: Vec<HeaderTensor> = Vec::with_capacity(sorted.len());
-    let mut cursor = data_start;
-    for (name, info) in sorted {
-        let (start, end) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
-        let expected = byte_len(info.dtype.bitsize(), &info.shape).map(|bytes| bytes as u64);
-        let found = i128::from(end) - i128::from(start);
-        let absolute = expected
-            .filter(|&bytes| found == i128::from(bytes))
-            .and_then(|bytes| Some((start.checked_add(data_start)?, bytes)))
-            .and_then(|(start, bytes)| Some(start..start.checked_add(bytes)?));
-        let Some(range) = absolute else {
-            let dtype = info.dtype.to_string();
-            return Err(HeaderFault::Size { name, dtype, shape: info.shape, expected, found });
-        };
-        if range.start < cursor {
-            let first = tensors.last().map_or_else(String::new, |before| before.name.clone());
-            return Err(HeaderFault::Overlap { first, second: name });
+
+    /// Checks that the tensors follow one another without a gap or an overlap, each with the bytes that
+    /// its dtype and shape ask for, and makes their ranges those of the file. Gives the position where the last one ends.
+    fn check(&mut self, data_start: u64) -> Result<u64, HeaderFault> {
+        if let Some(name) = self.repeated() {
+            return Err(HeaderFault::Duplicate(name.to_owned()));
         }
-        if range.start > cursor {
-            return Err(HeaderFault::Gap { name, bytes: range.start - cursor });
+        // Most files are in this order already, which the sort sees at once.
+        self.tensors.sort_by_key(|tensor| (tensor.range.start, tensor.range.end));
+        let mut cursor = data_start;
+        for at in 0..self.tensors.len() {
+            let tensor = &self.tensors[at];
+            let name = || tensor.name.clone().into_owned();
+            let shape = self.shape(tensor);
+            let Range { start, end } = tensor.range;
+            let expected = byte_len(tensor.dtype.bitsize(), shape).map(|bytes| bytes as u64);
+            let absolute = expected
+                .filter(|&bytes| start.checked_add(bytes) == Some(end))
+                .and_then(|_| Some(start.checked_add(data_start)?..end.checked_add(data_start)?));
+            let Some(range) = absolute else {
+                let (dtype, shape) = (tensor.dtype.to_string(), shape.to_vec());
+                let found = i128::from(end) - i128::from(start);
+                return Err(HeaderFault::Size { name: name(), dtype, shape, expected, found });
+            };
+            if range.start < cursor {
+                let first = at
+                    .checked_sub(1)
+                    .map_or_else(String::new, |before| self.tensors[before].name.to_string());
+                return Err(HeaderFault::Overlap { first, second: name() });
+            }
+            if range.start > cursor {
+                return Err(HeaderFault::Gap { name: name(), bytes: range.start - cursor });
+            }
+            cursor = range.end;
+            self.tensors[at].range = range;
         }
-        cursor = range.end;
-        tensors.push(HeaderTensor { name, dtype: info.dtype, shape: info.shape, range });
+        Ok(cursor)
     }
-    Ok((Header { metadata: raw.metadata, tensors }, cursor))
+
+    /// The first name that occurs a second time.
+    fn repeated(&self) -> Option<&str> {
+        let mut names = self.tensors.iter().map(|tensor| tensor.name.as_ref());
+        // Writers sort by name, so that mostly it is enough to look at neighbours.
+        if names.clone().is_sorted_by(|before, after| before < after) {
+            return None;
+        }
+        let mut seen = HashSet::with_capacity(self.tensors.len());
+        names.find(|name| !seen.insert(*name))
+    }
 }
 
 /// The bytes of a tensor whose elements have so many bits, or `None` where they overflow or do not fill whole bytes.
@@ -116,45 +152,6 @@ pub(crate) fn byte_len(bits: usize, shape: &[usize]) -> Option<usize> {
 /// The elements of a tensor, or `None` where they overflow.
 pub(crate) fn elements(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |all, &extent| all.checked_mul(extent))
-}
-
-/// The header as written, names that occur twice included.
-#[derive(Default)]
-struct RawHeader {
-    metadata: BTreeMap<String, String>,
-    tensors: Vec<(String, TensorInfo)>,
-}
-
-impl<'de> Deserialize<'de> for RawHeader {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(RawHeaderVisitor)
-    }
-}
-
-struct RawHeaderVisitor;
-
-impl<'de> Visitor<'de> for RawHeaderVisitor {
-    type Value = RawHeader;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of tensors")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeader, A::Error> {
-        let mut header = RawHeader::default();
-        while let Some(name) = map.next_key::<String>()? {
-            if name == "__metadata__" {
-                let metadata: Option<BTreeMap<String, String>> = map.next_value()?;
-                header.metadata.extend(metadata.unwrap_or_default());
-            } else {
-                let info = map
-                    .next_value()
-                    .map_err(|error| A::Error::custom(format_args!("tensor `{name}`: {error}")))?;
-                header.tensors.push((name, info));
-            }
-        }
-        Ok(header)
-    }
 }
 
 #[cfg(test)]
@@ -170,8 +167,18 @@ mod tests {
         bytes
     }
 
-    fn parse(bytes: &[u8]) -> Result<Header, HeaderError> {
-        Header::read(&mut &bytes[..], bytes.len() as u64)
+    fn read(bytes: &[u8]) -> Result<HeaderText, HeaderError> {
+        HeaderText::read(&mut &bytes[..], bytes.len() as u64)
+    }
+
+    /// Names, ranges and shapes, in the order of the file.
+    type Parsed = Vec<(String, Range<u64>, Vec<usize>)>;
+
+    fn parse(bytes: &[u8]) -> Result<Parsed, HeaderError> {
+        let text = read(bytes)?;
+        let header = text.check()?;
+        let tensors = header.tensors.iter();
+        Ok(tensors.map(|one| (one.name.to_string(), one.range.clone(), header.shape(one).to_vec())).collect())
     }
 
     fn fault_of(bytes: &[u8]) -> HeaderFault {
@@ -185,10 +192,10 @@ mod tests {
 
     #[test]
     fn ranges_count_from_the_file() {
-        let header = parse(&file(TWO, 11)).expect("valid");
+        let tensors = parse(&file(TWO, 11)).expect("valid");
         let start = 8 + TWO.len() as u64;
-        assert_eq!(header.tensors[1].name, "b");
-        assert_eq!(header.tensors[1].range, start + 8..start + 11);
+        assert_eq!(tensors[0], ("a".to_owned(), start..start + 8, vec![2]));
+        assert_eq!(tensors[1], ("b".to_owned(), start + 8..start + 11, vec![3]));
     }
 
     #[test]
@@ -222,6 +229,37 @@ mod tests {
     }
 
     #[test]
+    fn tensors_come_in_the_order_of_their_bytes_and_names_in_any() {
+        let turned = r#"{"b":{"shape":[3],"data_offsets":[8,11],"dtype":"U8"},"\u0061":{"extra":[{}],"dtype":"F32","shape":[],"data_offsets":[4,8]},"c":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},"__metadata__":null}"#;
+        let tensors = parse(&file(turned, 11)).expect("valid");
+        let found: Vec<_> =
+            tensors.iter().map(|(name, _, shape)| (name.as_str(), shape.as_slice())).collect();
+        assert_eq!(found, [("c", &[1, 1][..]), ("a", &[]), ("b", &[3])]);
+        let twice = turned.replace("\"c\"", "\"a\"");
+        assert_eq!(fault_of(&file(&twice, 11)), HeaderFault::Duplicate("a".into()));
+    }
+
+    #[test]
+    fn what_is_no_tensor_is_named() {
+        for (entry, expected) in [
+            ("7", "invalid type: integer `7`, expected struct TensorInfo"),
+            ("{}", "missing field `dtype`"),
+            (r#"{"dtype":"U8","shape":[1]}"#, "missing field `data_offsets`"),
+            (r#"{"dtype":"U8","data_offsets":[0,1]}"#, "missing field `shape`"),
+            (r#"{"dtype":"U8","dtype":"U8"}"#, "duplicate field `dtype`"),
+            (r#"{"shape":[1],"shape":[1]}"#, "duplicate field `shape`"),
+            (r#"{"data_offsets":[0,1],"data_offsets":[0,1]}"#, "duplicate field `data_offsets`"),
+            (r#"{"shape":[-1]}"#, "invalid value: integer `-1`, expected usize"),
+            (r#"{"shape":1}"#, "invalid type: integer `1`, expected a sequence"),
+            (r#"{"data_offsets":[0]}"#, "invalid length 1, expected a tuple of size 2"),
+        ] {
+            let text = format!(r#"{{"a":{entry}}}"#);
+            let HeaderFault::Json(message) = fault_of(&file(&text, 1)) else { panic!("not json: {entry}") };
+            assert!(message.starts_with(&format!("tensor `a`: {expected}")), "{message}");
+        }
+    }
+
+    #[test]
     fn a_cut_file_says_how_much_is_missing() {
         let error = parse(&file(TWO, 5)).expect_err("cut");
         let expected = 8 + TWO.len() as u64 + 11;
@@ -244,8 +282,8 @@ mod tests {
                 bytes[at] = value;
             }
             bytes.truncate(bytes.len() - cut % 4 * (cut / 4));
-            if let Ok(header) = parse(&bytes) {
-                let last = header.tensors.last().map(|tensor| tensor.range.end);
+            if let Ok(tensors) = parse(&bytes) {
+                let last = tensors.last().map(|(_, range, _)| range.end);
                 prop_assert!(last.is_none_or(|end| end == bytes.len() as u64));
             }
         }

@@ -11,7 +11,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::map::{Entry, Map};
+use serde_json::{Number, Value};
 
 use super::FactsError;
 
@@ -152,11 +153,14 @@ impl<'de> Visitor<'de> for Unique {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("the key `{key}` occurs twice")));
+            match map.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(entries.next_value_seed(Self)?);
+                }
+                Entry::Occupied(found) => {
+                    return Err(A::Error::custom(format_args!("the key `{}` occurs twice", found.key())));
+                }
             }
-            let value = entries.next_value_seed(Self)?;
-            map.insert(key, value);
         }
         Ok(marked_float(&map).unwrap_or(Value::Object(map)))
     }

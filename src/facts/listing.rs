@@ -4,7 +4,6 @@
 //! directories, and never further than [`MAX_DEPTH`] levels or [`MAX_ENTRIES`] names. An entry that cannot be
 //! read is kept and marked, never an error: hostile names and loops of links are facts like any other.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,12 +30,25 @@ pub enum Kind {
 pub struct Entry {
     /// The path relative to the model directory, with `/`; what is not Unicode is replaced.
     pub name: String,
-    /// The same path as the system spells it.
-    pub path: PathBuf,
     /// What it is, links followed.
     pub kind: Kind,
     /// Whether it is a link.
     pub link: bool,
+    /// The path as the system spells it, where that is no Unicode.
+    spelling: Option<PathBuf>,
+}
+
+impl Entry {
+    /// A regular file of that name.
+    pub(super) fn file(name: &str) -> Self {
+        Self { name: name.to_owned(), kind: Kind::File, link: false, spelling: None }
+    }
+
+    /// The path relative to the model directory, as the system spells it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.spelling.as_deref().unwrap_or(Path::new(&self.name))
+    }
 }
 
 /// The entries of `dir`, sorted by name.
@@ -48,16 +60,14 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Entry>, FactsError> {
         if entries.len() >= MAX_ENTRIES {
             break;
         }
-        let name: OsString = entry.file_name();
         let (kind, link) = kind_of(&entry);
-        entries.push(Entry {
-            name: name.to_string_lossy().into_owned(),
-            path: PathBuf::from(name),
-            kind,
-            link,
-        });
+        let (name, spelling) = match entry.file_name().into_string() {
+            Ok(name) => (name, None),
+            Err(name) => (name.to_string_lossy().into_owned(), Some(PathBuf::from(name))),
+        };
+        entries.push(Entry { name, kind, link, spelling });
     }
-    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| a.path.cmp(&b.path)));
+    entries.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| a.path().cmp(b.path())));
     Ok(entries)
 }
 
@@ -92,7 +102,7 @@ pub(super) fn list_below(root: &Path, top: &[Entry]) -> Vec<Entry> {
                 .into_iter()
                 .map(|entry| Entry {
                     name: format!("{name}/{}", entry.name),
-                    path: path.join(&entry.path),
+                    spelling: is_spelt(&path, &name, &entry).then(|| path.join(entry.path())),
                     ..entry
                 })
                 .collect();
@@ -104,11 +114,16 @@ pub(super) fn list_below(root: &Path, top: &[Entry]) -> Vec<Entry> {
         }
         level = next;
     }
-    found.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| a.path.cmp(&b.path)));
+    found.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| a.path().cmp(b.path())));
     found
+}
+
+/// Whether the path of an entry below `folder` has to be kept beside its name.
+fn is_spelt(folder: &Path, name: &str, entry: &Entry) -> bool {
+    entry.spelling.is_some() || folder != Path::new(name)
 }
 
 fn subdirectories(entries: &[Entry]) -> Vec<(PathBuf, String)> {
     let real = entries.iter().filter(|entry| entry.kind == Kind::Dir && !entry.link);
-    real.map(|entry| (entry.path.clone(), entry.name.clone())).collect()
+    real.map(|entry| (entry.path().to_owned(), entry.name.clone())).collect()
 }

@@ -153,7 +153,7 @@ impl Place {
 /// Finds the directory that `path` means; `hub` is asked for only where there is no such path.
 pub(super) fn locate(path: &Path, hub: impl FnOnce() -> Hub) -> Result<Place, FactsError> {
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Ok(directory(path)),
+        Ok(found) if found.is_dir() => Ok(repository(path).unwrap_or_else(|| plain(path))),
         Ok(_) => file(path),
         Err(error) if is_absence(&error) => cached(path, &hub()),
         Err(error) => Err(FactsError::io(path)(error)),
@@ -165,14 +165,23 @@ fn is_absence(error: &std::io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory | InvalidInput | InvalidFilename)
 }
 
-fn directory(path: &Path) -> Place {
-    let folder = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    if folder.as_deref().is_some_and(|name| name.starts_with("models--"))
-        && let Ok(root) = snapshot_in(path, None)
-    {
-        return Place { name: display_name(&root), root, file: None };
-    }
+/// What `path` means if it is a directory, unless that could be a repository of a cache.
+pub(super) fn directory(path: &Path) -> Option<Place> {
+    (!is_repository(path)).then(|| plain(path))
+}
+
+fn plain(path: &Path) -> Place {
     Place { root: path.to_owned(), file: None, name: display_name(path) }
+}
+
+/// The snapshot that a directory of a cache means.
+fn repository(path: &Path) -> Option<Place> {
+    let root = is_repository(path).then(|| snapshot_in(path, None).ok())??;
+    Some(Place { name: display_name(&root), root, file: None })
+}
+
+fn is_repository(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"models--"))
 }
 
 fn file(path: &Path) -> Result<Place, FactsError> {

@@ -11,13 +11,15 @@ mod document;
 mod error;
 mod fault;
 mod header;
+mod index;
 mod json;
 mod listing;
 mod locate;
+mod plain;
 mod quantization;
+mod raw;
 mod tensors;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -28,7 +30,8 @@ pub use document::{CONFIG_LIMIT, Document, lookup, lookup_all};
 pub use error::FactsError;
 pub(crate) use fault::HeaderError;
 pub use fault::HeaderFault;
-pub(crate) use header::{Header, MAX_HEADER, byte_len, elements};
+pub(crate) use header::{HeaderText, MAX_HEADER, byte_len, elements};
+pub(crate) use index::ShardIndex;
 pub use json::INFINITY;
 pub(crate) use json::is_lfs_pointer;
 pub use listing::{Entry, Kind, MAX_DEPTH, MAX_ENTRIES};
@@ -55,6 +58,7 @@ pub struct Facts {
     config: Option<Document>,
     deep: OnceLock<Vec<Entry>>,
     tensors: OnceLock<Result<Vec<TensorFact>, FactsError>>,
+    sum: OnceLock<Result<tensors::Sum, FactsError>>,
     quantization: OnceLock<Option<Quantization>>,
 }
 
@@ -64,7 +68,7 @@ pub struct Facts {
 /// If there is nothing there, or if the directory is empty, cannot be listed, or has a config that cannot be read.
 /// A directory without any config is no error here.
 pub fn read(path: impl AsRef<Path>) -> Result<Facts, FactsError> {
-    read_place(locate::locate(path.as_ref(), Hub::from_env)?)
+    read_at(path.as_ref(), Hub::from_env)
 }
 
 /// Reads what `path` means, looking for repository ids in `hub`.
@@ -72,11 +76,22 @@ pub fn read(path: impl AsRef<Path>) -> Result<Facts, FactsError> {
 /// # Errors
 /// As [`read`].
 pub fn read_in(path: impl AsRef<Path>, hub: &Hub) -> Result<Facts, FactsError> {
-    read_place(locate::locate(path.as_ref(), || hub.clone())?)
+    read_at(path.as_ref(), || hub.clone())
 }
 
-fn read_place(mut place: locate::Place) -> Result<Facts, FactsError> {
-    let mut entries = listing::list(&place.root)?;
+fn read_at(path: &Path, hub: impl FnOnce() -> Hub) -> Result<Facts, FactsError> {
+    // What can be listed is a directory: there is no need to ask first.
+    if let Some(place) = locate::directory(path)
+        && let Ok(entries) = listing::list(&place.root)
+    {
+        return read_place(place, entries);
+    }
+    let place = locate::locate(path, hub)?;
+    let entries = listing::list(&place.root)?;
+    read_place(place, entries)
+}
+
+fn read_place(mut place: locate::Place, mut entries: Vec<Entry>) -> Result<Facts, FactsError> {
     if entries.is_empty() {
         return Err(FactsError::EmptyDirectory { path: place.root });
     }
@@ -97,7 +112,7 @@ fn read_place(mut place: locate::Place) -> Result<Facts, FactsError> {
         if entry.link {
             document::read(&place.root, &entry.name)
         } else {
-            document::read_at(&place.root.join(&entry.path), &entry.name)
+            document::read_at(&place.root.join(entry.path()), &entry.name)
         }
     };
     let config = found.map(read).transpose()?;
@@ -109,6 +124,7 @@ fn read_place(mut place: locate::Place) -> Result<Facts, FactsError> {
         config,
         deep: OnceLock::new(),
         tensors: OnceLock::new(),
+        sum: OnceLock::new(),
         quantization: OnceLock::new(),
     })
 }
@@ -123,15 +139,11 @@ impl Facts {
             root: PathBuf::new(),
             name: name.to_owned(),
             chosen: None,
-            entries: vec![Entry {
-                name: file.clone(),
-                path: PathBuf::from(&file),
-                kind: Kind::File,
-                link: false,
-            }],
+            entries: vec![Entry::file(&file)],
             config: Some(Document { source: crate::diag::Source::new(&file, text), file, value: config }),
             deep: OnceLock::from(Vec::new()),
             tensors: OnceLock::from(Ok(Vec::new())),
+            sum: OnceLock::from(Ok(tensors::Sum::default())),
             quantization: OnceLock::new(),
         }
     }
@@ -243,11 +255,12 @@ impl Facts {
     pub fn custom_code(&self) -> impl Iterator<Item = &str> {
         const STARTS: [&str; 5] =
             ["modeling_", "configuration_", "tokenization_", "processing_", "image_processing_"];
-        self.entries
-            .iter()
-            .filter(|entry| entry.kind == Kind::File && entry.path.extension().is_some_and(|e| e == "py"))
-            .filter(|entry| STARTS.iter().any(|start| entry.name.starts_with(start)))
-            .map(|entry| entry.name.as_str())
+        let is_code = |entry: &&Entry| {
+            entry.kind == Kind::File
+                && STARTS.iter().any(|start| entry.name.starts_with(start))
+                && entry.path().extension().is_some_and(|ending| ending == "py")
+        };
+        self.entries.iter().filter(is_code).map(|entry| entry.name.as_str())
     }
 
     /// The classes that the config's `auto_map` refers to, sorted by the auto class.
@@ -310,8 +323,7 @@ impl Facts {
     /// # Errors
     /// As [`Facts::tensors`].
     pub fn dtypes(&self) -> Result<Vec<String>, FactsError> {
-        let names: BTreeSet<&str> = self.tensors()?.iter().map(|tensor| tensor.dtype.as_str()).collect();
-        Ok(names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        self.sum().map(|sum| sum.dtypes.clone())
     }
 
     /// The number of stored numbers, if every header says its shape and there is at least one tensor.
@@ -319,12 +331,13 @@ impl Facts {
     /// # Errors
     /// As [`Facts::tensors`].
     pub fn parameters(&self) -> Result<Option<u64>, FactsError> {
-        let tensors = self.tensors()?;
-        let mut sizes = tensors.iter().map(|tensor| {
-            tensor.shape.as_ref().map(|shape| shape.iter().fold(1_u64, |n, size| n.saturating_mul(*size)))
-        });
-        let total = sizes.try_fold(0_u64, |total, size| Some(total.saturating_add(size?)));
-        Ok(total.filter(|_| !tensors.is_empty()))
+        self.sum().map(|sum| sum.parameters)
+    }
+
+    /// What the tensors come to: the headers are read once more, which is faster than to make a list of the tensors.
+    fn sum(&self) -> Result<&tensors::Sum, FactsError> {
+        let sum = || tensors::sum(&self.root, &self.entries, self.chosen.as_deref());
+        self.sum.get_or_init(sum).as_ref().map_err(Clone::clone)
     }
 
     /// The bytes that the directory's files take, subfolders included; what cannot be looked at counts as none.
@@ -332,7 +345,7 @@ impl Facts {
     pub fn size_on_disk(&self) -> u64 {
         let files = self.entries.iter().chain(self.deep_entries()).filter(|entry| entry.kind == Kind::File);
         files
-            .filter_map(|entry| fs::metadata(self.root.join(&entry.path)).ok())
+            .filter_map(|entry| fs::metadata(self.root.join(entry.path())).ok())
             .map(|found| found.len())
             .fold(0, u64::saturating_add)
     }

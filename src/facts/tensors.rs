@@ -4,18 +4,18 @@
 //! trainer leaves) and the names in an npz; never a tensor's bytes. A header is checked here as where it is loaded, by the one reader of both.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use safetensors::Dtype;
 
 use super::FactsError;
 use super::document::{contained, read_limited};
 use super::fault::HeaderError;
-use super::header::{Header, HeaderTensor, MAX_HEADER};
+use super::header::{HeaderText, MAX_HEADER, elements};
+use super::index::{IndexFault, ShardIndex};
 use super::json::is_lfs_pointer;
 use super::listing::{Entry, Kind};
 
@@ -36,6 +36,15 @@ pub struct TensorFact {
     pub shape: Option<Vec<u64>>,
 }
 
+/// What the tensors of a checkpoint come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Sum {
+    /// How they are stored, as the files spell it, sorted.
+    pub(super) dtypes: Vec<String>,
+    /// The stored numbers, if every header says its shape and there is at least one tensor.
+    pub(super) parameters: Option<u64>,
+}
+
 /// The tensors of the checkpoint in `root`, sorted by name.
 pub(super) fn read(
     root: &Path,
@@ -43,17 +52,43 @@ pub(super) fn read(
     chosen: Option<&str>,
 ) -> Result<Vec<TensorFact>, FactsError> {
     let mut tensors = Vec::new();
-    for file in files(root, entries, chosen)? {
-        let path = place(root, entries, &file)?;
-        if has_ending(&file, ".npz") {
-            tensors.extend(npz_names(&path, &file)?);
-        } else {
-            tensors.extend(safetensors_header(&path, &file)?);
-        }
+    for file in open(root, entries, chosen)? {
+        file.each(|name, rest| tensors.push(fact(name, rest)))?;
     }
-    tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
     tensors.dedup_by(|a, b| a.name == b.name);
     Ok(tensors)
+}
+
+fn fact(name: Cow<'_, str>, rest: Option<(Dtype, &[usize])>) -> TensorFact {
+    let (dtype, shape) = rest.unzip();
+    TensorFact {
+        name: name.into_owned(),
+        dtype: dtype.map(|dtype| dtype.to_string()).unwrap_or_default(),
+        shape: shape.map(|shape| shape.iter().map(|&extent| extent as u64).collect()),
+    }
+}
+
+/// What the tensors of the checkpoint in `root` come to, without a list of them.
+pub(super) fn sum(root: &Path, entries: &[Entry], chosen: Option<&str>) -> Result<Sum, FactsError> {
+    let files = open(root, entries, chosen)?;
+    // Within one file no name occurs twice; of several the first counts.
+    let mut seen = (files.len() > 1).then(HashSet::new);
+    let (mut count, mut parameters, mut dtypes) = (0_usize, Some(0_u64), Vec::new());
+    for file in &files {
+        file.each(|name, rest| {
+            if seen.as_mut().is_some_and(|seen| !seen.insert(name)) {
+                return;
+            }
+            count += 1;
+            let numbers = rest.and_then(|(_, shape)| elements(shape));
+            parameters = parameters.zip(numbers).map(|(sum, more)| sum.saturating_add(more as u64));
+            dtypes.extend(rest.map(|(dtype, _)| dtype).filter(|dtype| !dtypes.contains(dtype)));
+        })?;
+    }
+    let mut dtypes: Vec<String> = dtypes.iter().map(ToString::to_string).collect();
+    dtypes.sort_unstable();
+    Ok(Sum { dtypes, parameters: parameters.filter(|_| count > 0) })
 }
 
 /// The weight files to look at.
@@ -95,64 +130,81 @@ fn is_plain(entries: &[Entry], file: &str) -> bool {
 /// The files that a shard index names.
 fn indexed(root: &Path, entries: &[Entry], index: &str) -> Result<Vec<String>, FactsError> {
     let bytes = read_limited(&place(root, entries, index)?, index, MAX_HEADER)?;
-    let wrong = |message: String| FactsError::Header { file: index.to_owned(), message };
-    if is_lfs_pointer(&bytes) {
-        return Err(FactsError::LfsPointer { file: index.to_owned() });
-    }
-    let read: Index = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-    let Files(files) = read.weight_map.ok_or_else(|| wrong("no `weight_map` in the index".to_owned()))?;
-    let is_absent = |file: &&String| {
+    let ShardIndex(pairs) = ShardIndex::parse(&bytes).map_err(|fault| match fault {
+        IndexFault::LfsPointer => FactsError::LfsPointer { file: index.to_owned() },
+        _ => FactsError::Header { file: index.to_owned(), message: fault.to_string() },
+    })?;
+    let mut files: Vec<Cow<'_, str>> = pairs.into_iter().map(|(_, file)| file).collect();
+    // Some thousand tensors are in a few files, mostly one file after the other.
+    files.dedup();
+    files.sort_unstable();
+    files.dedup();
+    let is_absent = |file: &&Cow<'_, str>| {
         !is_plain(entries, file)
             && contained(root, file).is_ok_and(|path| fs::symlink_metadata(path).is_err())
     };
     if let Some(absent) = files.iter().find(is_absent) {
-        let (file, index) = (absent.clone(), index.to_owned());
+        let (file, index) = (absent.to_string(), index.to_owned());
         return Err(FactsError::MissingShard { file, index });
     }
-    Ok(files.into_iter().collect())
+    Ok(files.into_iter().map(Cow::into_owned).collect())
 }
 
-/// What a shard index says, as far as it matters here.
-#[derive(serde::Deserialize)]
-struct Index {
-    weight_map: Option<Files>,
+/// What a weight file says of its tensors, unread.
+struct Opened {
+    file: String,
+    said: Said,
 }
 
-/// The files that a map of tensors names.
-struct Files(BTreeSet<String>);
+enum Said {
+    Header(HeaderText),
+    /// Names without anything else.
+    Names(Vec<String>),
+}
 
-impl<'de> Deserialize<'de> for Files {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Map;
+/// Opens the weight files and reads their headers.
+fn open(root: &Path, entries: &[Entry], chosen: Option<&str>) -> Result<Vec<Opened>, FactsError> {
+    let open = |file: String| {
+        let path = place(root, entries, &file)?;
+        let said = if has_ending(&file, ".npz") {
+            Said::Names(npz_names(&path, &file)?)
+        } else {
+            Said::Header(header_text(&path, &file)?)
+        };
+        Ok(Opened { file, said })
+    };
+    files(root, entries, chosen)?.into_iter().map(open).collect()
+}
 
-        impl<'de> Visitor<'de> for Map {
-            type Value = Files;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of tensors to files")
+impl Opened {
+    /// Its tensors one by one: name, dtype and shape, where it says so.
+    fn each<'o>(
+        &'o self,
+        mut tensor: impl FnMut(Cow<'o, str>, Option<(Dtype, &[usize])>),
+    ) -> Result<(), FactsError> {
+        let text = match &self.said {
+            Said::Header(text) => text,
+            Said::Names(names) => {
+                names.iter().for_each(|name| tensor(name.into(), None));
+                return Ok(());
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Files, A::Error> {
-                let mut files = BTreeSet::new();
-                while let Some((IgnoredAny, file)) = map.next_entry::<IgnoredAny, Cow<'de, str>>()? {
-                    // Some thousand tensors are in a few files.
-                    if !files.contains(file.as_ref()) {
-                        files.insert(file.into_owned());
-                    }
-                }
-                Ok(Files(files))
-            }
+        };
+        let wrong =
+            |error: HeaderError| FactsError::Header { file: self.file.clone(), message: error.to_string() };
+        let mut header = text.check().map_err(wrong)?;
+        for one in std::mem::take(&mut header.tensors) {
+            let shape = header.shape(&one);
+            tensor(one.name, Some((one.dtype, shape)));
         }
-
-        deserializer.deserialize_map(Map)
+        Ok(())
     }
 }
 
-fn safetensors_header(path: &Path, name: &str) -> Result<Vec<TensorFact>, FactsError> {
+fn header_text(path: &Path, name: &str) -> Result<HeaderText, FactsError> {
     let mut file = File::open(path).map_err(FactsError::io(path))?;
     let size = file.metadata().map_err(FactsError::io(path))?.len();
-    match Header::read(&mut file, size) {
-        Ok(header) => Ok(header.tensors.into_iter().map(TensorFact::from).collect()),
+    match HeaderText::read(&mut file, size) {
+        Ok(header) => Ok(header),
         Err(HeaderError::Io(error)) => Err(FactsError::io(path)(error)),
         Err(error) => {
             let mut start = [0; 64];
@@ -166,15 +218,8 @@ fn safetensors_header(path: &Path, name: &str) -> Result<Vec<TensorFact>, FactsE
     }
 }
 
-impl From<HeaderTensor> for TensorFact {
-    fn from(tensor: HeaderTensor) -> Self {
-        let shape = tensor.shape.into_iter().map(|extent| extent as u64).collect();
-        Self { name: tensor.name, dtype: tensor.dtype.to_string(), shape: Some(shape) }
-    }
-}
-
 /// The names in a zip's central directory, without `.npy`. Shapes stay unknown: they lie inside the members.
-fn npz_names(path: &Path, name: &str) -> Result<Vec<TensorFact>, FactsError> {
+fn npz_names(path: &Path, name: &str) -> Result<Vec<String>, FactsError> {
     const END: [u8; 4] = *b"PK\x05\x06";
     const MEMBER: [u8; 4] = *b"PK\x01\x02";
     let wrong =
@@ -198,8 +243,7 @@ fn npz_names(path: &Path, name: &str) -> Result<Vec<TensorFact>, FactsError> {
         let (name, extra, comment) = (field(28)?, field(30)?, field(32)?);
         let text = tail.get(at + 46..at + 46 + name).ok_or_else(wrong)?;
         let text = String::from_utf8_lossy(text);
-        let name_of = text.strip_suffix(".npy").unwrap_or(&text).to_owned();
-        names.push(TensorFact { name: name_of, dtype: String::new(), shape: None });
+        names.push(text.strip_suffix(".npy").unwrap_or(&text).to_owned());
         at += 46 + name + extra + comment;
     }
     Ok(names)

@@ -42,7 +42,7 @@ impl Inspector<'_> {
         let folders = facts.entries().iter().filter(|entry| entry.kind == Kind::Dir);
         let mut seen = 0;
         for folder in folders {
-            let Ok(inner) = facts::read_in(facts.root().join(&folder.path), &Hub::none()) else { continue };
+            let Ok(inner) = facts::read_in(facts.root().join(folder.path()), &Hub::none()) else { continue };
             if inner.config().is_none() {
                 continue;
             }

@@ -37,14 +37,14 @@ impl Patterns {
         globs: &[String],
     ) -> Option<&'f Entry> {
         let is_kind = |entry: &&Entry| entry.kind == kind;
-        let literal = globs.iter().filter(|glob| is_literal(glob) && !glob.contains('/'));
-        for glob in literal {
-            if let Some(entry) = facts.entries_named(glob).find(is_kind) {
+        let mut wild: Vec<&str> = Vec::new();
+        for glob in globs {
+            if !is_literal(glob) {
+                wild.push(glob);
+            } else if let Some(entry) = facts.entries_named(glob).find(is_kind) {
                 return Some(entry);
             }
         }
-        let wild: Vec<&str> =
-            globs.iter().map(String::as_str).filter(|glob| !is_literal(glob) || glob.contains('/')).collect();
         if wild.is_empty() {
             return None;
         }
@@ -91,8 +91,9 @@ impl Patterns {
     }
 }
 
+/// Whether a glob is the name of one entry of the top level.
 fn is_literal(glob: &str) -> bool {
-    !glob.contains(['*', '?', '[', ']', '{', '}', '\\'])
+    !glob.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b']' | b'{' | b'}' | b'\\' | b'/'))
 }
 
 /// Every condition in the registry, the inner ones too.

@@ -53,8 +53,8 @@ impl matcher::Fingerprints for Fingerprints<'_> {
 }
 
 /// The definitions whose names come nearest to those of a checkpoint, best first, by name among equals: so many, and
-/// those that are as near as the last of them.
-fn nearest<'r>(
+/// those that are as near as the last of them; before them all those of which only building them shows how near they are.
+pub(super) fn nearest<'r>(
     registry: &'r Registry,
     checkpoint: &Checkpoint,
     count: usize,
@@ -65,11 +65,11 @@ fn nearest<'r>(
         .architectures
         .values()
         .filter_map(|architecture| Some((outlines.likeness(architecture, &stock)?, architecture)));
-    let mut scored: Vec<(Likeness, &Architecture)> = scored.collect();
+    let (open, mut scored): (Vec<_>, Vec<_>) = scored.partition(|(likeness, _)| likeness.is_open());
     scored.sort_by_key(|(likeness, _)| Reverse(*likeness));
     let least = scored.get(count - 1).map(|(likeness, _)| *likeness);
     scored.retain(|(likeness, _)| least.is_none_or(|least| *likeness >= least));
-    scored
+    [open, scored].concat()
 }
 
 /// How a checkpoint's tensors compare with those of one definition, and what does not fit.

@@ -4,17 +4,23 @@
 //! against a config in milliseconds; this takes microseconds, and says which few are worth it.
 //!
 //! What a config decides (sizes, conditions, how often something is repeated) counts as possible, so that the names
-//! told are too many rather than too few: a test holds them against what the definitions build.
+//! told are too many rather than too few: a test holds them against what the definitions build. What no text tells
+//! (layers that are handed on as arguments, those that `auto` finds, names that are computed) makes a definition one
+//! of which nothing is known, which is to be built.
+
+mod text;
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use text::{any_field, matches, may_rename, modules, templates};
+
 use crate::registry::{Architecture, Code, Entries, Module, Registry};
 use crate::weights::{Renames, without_numbers};
 
-/// How deep modules may lie in one another, and how many tensors are told at most: a text may go round in circles.
+/// How deep modules may lie in one another, and how many are looked into at most: a text may go round in circles.
 const DEEPEST: usize = 32;
 const MOST: usize = 20_000;
 
@@ -55,12 +61,24 @@ pub(super) struct Likeness {
     differ: usize,
     /// Tensors that the definition has with some configs, and the checkpoint has not.
     unsure: usize,
+    /// Whether the text of the definition does not tell which tensors it has.
+    open: bool,
 }
 
 impl Likeness {
     /// Whether nothing in the names speaks against it.
     pub(super) fn is_whole(self) -> bool {
-        self.differ == 0
+        self.open || self.differ == 0
+    }
+
+    /// Whether most of the names agree.
+    pub(super) fn is_close(self) -> bool {
+        self.agree > self.differ
+    }
+
+    /// Whether only building the definition shows how alike it is.
+    pub(super) fn is_open(self) -> bool {
+        self.open
     }
 }
 
@@ -92,15 +110,15 @@ struct Shape<'r> {
     layers: Vec<Below<'r>>,
     tensors: Vec<Own<'r>>,
     replace: Vec<(&'r str, &'r str)>,
+    /// Whether there is more than the text tells.
+    open: bool,
 }
 
 #[derive(Debug)]
 struct Below<'r> {
     name: &'r str,
-    /// The modules that it may be.
-    modules: Vec<&'r str>,
-    /// How many lists it lies in.
-    lists: usize,
+    /// The modules that it may be, each with the number of lists that it lies in.
+    modules: Vec<(&'r str, usize)>,
     optional: bool,
 }
 
@@ -124,6 +142,10 @@ pub(super) struct Outlines<'r> {
 struct Told {
     expected: Vec<Expected>,
     names: HashMap<String, usize>,
+    /// The modules that were looked into.
+    modules: usize,
+    /// Whether there is more than was told.
+    open: bool,
 }
 
 impl<'r> Outlines<'r> {
@@ -131,7 +153,7 @@ impl<'r> Outlines<'r> {
         Self { registry, shapes: RefCell::default() }
     }
 
-    /// How alike a definition and a checkpoint are; `None` if they have no name in common.
+    /// How alike a definition and a checkpoint are; `None` if they are known to have no name in common.
     pub(super) fn likeness(&self, architecture: &'r Architecture, stock: &Stock) -> Option<Likeness> {
         let told = self.tell(architecture);
         let mut found = vec![false; told.expected.len()];
@@ -145,7 +167,7 @@ impl<'r> Outlines<'r> {
                 None => open.push((*count, example)),
             }
         }
-        if agree == 0 && architecture.rename.is_empty() {
+        if agree == 0 && architecture.rename.is_empty() && !told.open {
             return None;
         }
         // Templates take long to compile, and are needed only where one of them has something to rename.
@@ -165,14 +187,14 @@ impl<'r> Outlines<'r> {
         let patterns: Vec<String> = architecture.ignore.iter().map(|glob| any_field(glob)).collect();
         open.retain(|(_, example)| !patterns.iter().any(|pattern| matches(pattern, example)));
         let unexpected: usize = open.iter().map(|(count, _)| count).sum();
-        let mut likeness = Likeness { agree, differ: unexpected, unsure: 0 };
+        let mut likeness = Likeness { agree, differ: unexpected, unsure: 0, open: told.open };
         for expected in
             told.expected.iter().zip(found).filter_map(|(expected, found)| (!found).then_some(expected))
         {
             let count = stock.repeats.get(&expected.holes).copied().unwrap_or(1);
             *(if expected.optional { &mut likeness.unsure } else { &mut likeness.differ }) += count;
         }
-        (agree > 0).then_some(likeness)
+        (agree > 0 || told.open).then_some(likeness)
     }
 
     /// The names that the tensors of a definition may have, numbers left out.
@@ -195,10 +217,13 @@ impl<'r> Outlines<'r> {
         (optional, depth): (bool, usize),
         told: &mut Told,
     ) {
-        if depth > DEEPEST || told.expected.len() > MOST {
+        told.modules += 1;
+        if depth > DEEPEST || told.modules > MOST {
+            told.open = true;
             return;
         }
         let shape = self.shape(module);
+        told.open |= shape.open;
         for own in &shape.tensors {
             told.add(path, own, optional);
         }
@@ -211,17 +236,17 @@ impl<'r> Outlines<'r> {
         };
         let length = path.len();
         for below in &shape.layers {
-            join(path, below.name);
-            for _ in 0..below.lists {
-                join(path, "{}");
-            }
-            for &module in &below.modules {
+            for &(module, lists) in &below.modules {
+                join(path, below.name);
+                for _ in 0..lists {
+                    join(path, "{}");
+                }
                 let module = around.iter().fold(module, |name, shape| {
                     shape.replace.iter().find(|(from, _)| *from == name).map_or(name, |(_, to)| to)
                 });
                 self.walk(module, path, around, (optional || below.optional, depth + 1), told);
+                path.truncate(length);
             }
-            path.truncate(length);
         }
     }
 
@@ -249,21 +274,28 @@ impl<'r> Outlines<'r> {
         let tied = merged(|module| &module.tied);
         let stored = merged(|module| &module.stored);
         let is_optional = |name: &str, text: &str| text.contains(" if ") || tied.contains_key(name);
-        let layers = merged(|module| &module.layers).into_iter().map(|(name, text)| Below {
-            name,
-            modules: self.modules(text),
-            lists: text.bytes().filter(|byte| !byte.is_ascii_whitespace()).take_while(|&b| b == b'[').count(),
-            optional: is_optional(name, text),
-        });
+        // An argument can stand for a layer by default.
+        let arguments = chain.iter().flat_map(|module| module.args.iter().flatten());
+        let mut open =
+            arguments.into_iter().any(|code| self.modules(&code.text).is_none_or(|m| !m.is_empty()));
+        let mut layers = Vec::new();
+        for (name, text) in merged(|module| &module.layers) {
+            match self.modules(text) {
+                Some(modules) => layers.push(Below { name, modules, optional: is_optional(name, text) }),
+                None => open = true,
+            }
+        }
         let params = merged(|module| &module.params).into_iter().chain(merged(|module| &module.buffers));
-        let tensors = params.filter(|(_, text)| text.trim() != "None").map(|(name, text)| Own {
-            name,
-            stored: stored.get(name).map(|text| templates(text)).unwrap_or_default(),
-            optional: is_optional(name, text),
-        });
+        let mut tensors = Vec::new();
+        for (name, text) in params.filter(|(_, text)| text.trim() != "None") {
+            let stored = stored.get(name).map_or(Some(Vec::new()), |text| templates(text));
+            open |= stored.is_none();
+            tensors.push(Own { name, stored: stored.unwrap_or_default(), optional: is_optional(name, text) });
+        }
         Shape {
-            layers: layers.filter(|below| !below.modules.is_empty()).collect(),
-            tensors: tensors.collect(),
+            layers,
+            tensors,
+            open,
             replace: chain
                 .iter()
                 .rev()
@@ -273,14 +305,8 @@ impl<'r> Outlines<'r> {
         }
     }
 
-    /// The modules that an expression names.
-    fn modules(&self, text: &str) -> Vec<&'r str> {
-        let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-        let mut modules: Vec<&'r str> =
-            words.filter_map(|word| Some(self.registry.modules.get_key_value(word)?.0.as_str())).collect();
-        modules.sort_unstable();
-        modules.dedup();
-        modules
+    fn modules(&self, text: &str) -> Option<Vec<(&'r str, usize)>> {
+        modules(text, |word| Some(self.registry.modules.get_key_value(word)?.0.as_str()))
     }
 }
 
@@ -314,47 +340,6 @@ impl Told {
     }
 }
 
-/// The names in an expression that says how something is stored, `{}` for what stands in braces.
-fn templates(text: &str) -> Vec<String> {
-    let mut templates = Vec::new();
-    for call in text.split("tensor(").skip(1) {
-        let quote = call.trim_start().chars().next().filter(|letter| matches!(letter, '"' | '\''));
-        let Some(template) = quote.and_then(|quote| call.split(quote).nth(1)) else { continue };
-        let parts = template.split('.').map(|part| if part.starts_with('{') { "{}" } else { part });
-        templates.push(parts.collect::<Vec<_>>().join("."));
-    }
-    templates
-}
-
-/// Whether a name has all the text of a template.
-fn may_rename(template: &str, name: &str) -> bool {
-    let text = template.split('{').enumerate().map(|(at, part)| match part.split_once('}') {
-        Some((_, text)) if at > 0 => text,
-        _ => part,
-    });
-    text.into_iter().all(|text| name.contains(text))
-}
-
-/// A glob of tensors to pass over, whatever a config says about the fields in it.
-fn any_field(glob: &str) -> String {
-    let mut parts = glob.split('{');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |glob, part| format!("{glob}*{}", part.split_once('}').map_or("", |(_, rest)| rest)))
-}
-
-/// Whether a glob matches, as far as it is made of `*` and plain text.
-fn matches(glob: &str, name: &str) -> bool {
-    let Some((first, rest)) = glob.split_once('*') else { return glob == name };
-    let Some(mut name) = name.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        let Some(at) = name.find(part) else { return false };
-        name = &name[at + part.len()..];
-    }
-    name.ends_with(last)
-}
-
 fn join(path: &mut String, name: &str) {
     if !path.is_empty() {
         path.push('.');
@@ -366,20 +351,6 @@ fn join(path: &mut String, name: &str) {
 mod tests {
     use super::*;
     use crate::lang::Program;
-
-    #[test]
-    fn globs_of_what_is_passed_over_stand_for_any_field() {
-        for (glob, name, expected) in [
-            ("*.inv_freq", "a.b.inv_freq", true),
-            ("*.inv_freq", "inv_freq", false),
-            ("layers.{depth}.*", "layers.61.up.weight", true),
-            ("layers.{depth}.*", "layer.61.up.weight", false),
-            ("k", "k", true),
-            ("k", "key", false),
-        ] {
-            assert_eq!(matches(&any_field(glob), name), expected, "{glob} {name}");
-        }
-    }
 
     #[test]
     fn every_tensor_of_every_shipped_definition_is_told() {

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::complete::checkpoint;
-use super::fingerprint::candidate;
+use super::fingerprint::{self, candidate};
 use super::fit::unread_config_keys;
 use super::load::{LoadError, bind};
 use super::renames::{Rename, renames};
@@ -38,6 +38,9 @@ pub struct Scaffold {
 
 /// How many tensors or keys a comment lists.
 const LISTED: usize = 40;
+
+/// How many definitions are built and compared, with those that are as near as the last of them.
+const COMPARED: usize = 5;
 
 /// Writes an overlay for what is in a directory.
 ///
@@ -97,6 +100,7 @@ fn nearest<'r>(
 ) -> Option<(&'r Architecture, Option<Candidate>)> {
     let alike = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
     let candidates = checkpoint.into_iter().flat_map(|open| {
+        let compared = compared(registry, open);
         let compare = move |base: &'r Architecture| {
             let spelt = spelt(config, &spellings(registry, base, config));
             let (mut candidate, report) = candidate(registry, base, &spelt, open).ok()?;
@@ -107,7 +111,7 @@ fn nearest<'r>(
             candidate.unexpected = candidate.unexpected.saturating_sub(renamed);
             Some((base, candidate))
         };
-        registry.architectures.values().filter_map(compare)
+        compared.into_iter().filter_map(compare)
     });
     let best = candidates.filter(|(_, candidate)| candidate.agree > 0).max_by(|(_, a), (_, b)| {
         let alike = || alike(&a.architecture).total_cmp(&alike(&b.architecture));
@@ -121,6 +125,16 @@ fn nearest<'r>(
     let task = task.map(|found| found.task.as_str()).unwrap_or_default();
     let by_name = Matcher::new(registry).nearest_definition(name, task)?;
     Some((registry.architectures.get(&by_name)?, None))
+}
+
+/// The definitions that are worth building: those whose names come nearest, or all of them where no names are near,
+/// since renames may bring together what names do not.
+fn compared<'r>(registry: &'r Registry, checkpoint: &Checkpoint) -> Vec<&'r Architecture> {
+    let near = fingerprint::nearest(registry, checkpoint, COMPARED);
+    if near.iter().any(|(likeness, _)| likeness.is_close()) {
+        return near.into_iter().map(|(_, architecture)| architecture).collect();
+    }
+    registry.architectures.values().collect()
 }
 
 /// Fields of a definition that this config spells otherwise, by what any table of the registry knows.

@@ -15,7 +15,7 @@ use super::dtype::{StoredDtype, byte_len};
 use super::error::WeightsError;
 use super::npz::{ArrayPlace, Npz, PackedArray};
 use super::source::{Access, Source, open_file};
-use crate::facts::{Header, HeaderFault};
+use crate::facts::{HeaderFault, HeaderText};
 
 /// One tensor of a checkpoint.
 #[derive(Debug)]
@@ -177,16 +177,18 @@ fn open_safetensors(
     bytes: u64,
     access: Access,
 ) -> Result<Opened, WeightsError> {
-    let header = Header::read(&mut file, bytes).map_err(WeightsError::header(path))?;
+    let text = HeaderText::read(&mut file, bytes).map_err(WeightsError::header(path))?;
+    let mut header = text.check().map_err(WeightsError::header(path))?;
     let fault = |fault| WeightsError::Header { file: path.to_owned(), fault };
     let mut tensors = Vec::with_capacity(header.tensors.len());
-    for tensor in header.tensors {
+    for tensor in std::mem::take(&mut header.tensors) {
+        let shape = header.shape(&tensor).to_vec();
+        let name = tensor.name.into_owned();
         let dtype = StoredDtype::of_safetensors(tensor.dtype)
-            .ok_or_else(|| fault(HeaderFault::Dtype(tensor.name.clone())))?;
-        let bytes = byte_len(dtype, &tensor.shape)
-            .ok_or_else(|| WeightsError::conversion(&tensor.name, "its size overflows"))?;
-        let place = Place::Range(tensor.range);
-        tensors.push((tensor.name, Entry { dtype, shape: tensor.shape, bytes, file: 0, place }));
+            .ok_or_else(|| fault(HeaderFault::Dtype(name.clone())))?;
+        let bytes =
+            byte_len(dtype, &shape).ok_or_else(|| WeightsError::conversion(&name, "its size overflows"))?;
+        tensors.push((name, Entry { dtype, shape, bytes, file: 0, place: Place::Range(tensor.range) }));
     }
     let contents = Contents::Safetensors(Source::open(path, file, access)?);
     Ok((WeightFile { name, bytes, metadata: header.metadata, contents }, tensors))

@@ -4,16 +4,13 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::io::Read;
 use std::path::Path;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::error::WeightsError;
 use super::fault::IndexProblem;
 use super::source::open_file;
-use crate::facts::MAX_HEADER;
+use crate::facts::{MAX_HEADER, ShardIndex};
 
 /// A parsed index.
 #[derive(Debug, Default)]
@@ -37,13 +34,13 @@ impl Index {
         }
         let mut json = Vec::new();
         file.take(MAX_HEADER).read_to_end(&mut json).map_err(WeightsError::io(path))?;
-        let raw: RawIndex = serde_json::from_slice(&json).map_err(|error| unreadable(error.to_string()))?;
+        let ShardIndex(pairs) = ShardIndex::parse(&json).map_err(|fault| unreadable(fault.to_string()))?;
         let mut index = Self::default();
-        for (tensor, shard) in raw.weight_map.0 {
-            match index.weight_map.entry(tensor) {
+        for (tensor, shard) in pairs {
+            match index.weight_map.entry(tensor.into_owned()) {
                 Entry::Occupied(entry) => index.twice.push(entry.key().clone()),
                 Entry::Vacant(entry) => {
-                    entry.insert(shard);
+                    entry.insert(shard.into_owned());
                 }
             }
         }
@@ -101,37 +98,5 @@ impl Index {
             shard: named.clone(),
             other: shard.to_owned(),
         })
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct RawIndex {
-    weight_map: Pairs,
-}
-
-/// A map of strings in which a key may occur twice.
-struct Pairs(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Pairs {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(PairsVisitor)
-    }
-}
-
-struct PairsVisitor;
-
-impl<'de> Visitor<'de> for PairsVisitor {
-    type Value = Pairs;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object that gives a file for each tensor")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = map.next_entry()? {
-            pairs.push(pair);
-        }
-        Ok(Pairs(pairs))
     }
 }
