@@ -75,6 +75,18 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// The level as people read it, and as programs do: in SARIF the words are these.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
 /// One fault in data, with its place and its remedy.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -326,6 +338,30 @@ mod tests {
             .related(Span::new(&config, 2..11), "this");
         let text = problem.render(80);
         assert!(text.contains("c.json:2:1") && text.contains("this"), "{text}");
+    }
+
+    #[test]
+    fn of_a_very_long_line_only_what_is_near_is_shown() {
+        let long = "\u{e4}".repeat(100_000);
+        let text = format!("# one\nx = '{long}' # {long}\ny = 1\n");
+        let at = text.find("' #").expect("the text has a comment") + 2;
+        let source = Source::new("a.toml", text.as_str());
+        let show = |range: Range<usize>| {
+            Problem::error("c", Span::new(&source, range), "here").label("label").render(80)
+        };
+        let (column, end) = (text[6..at].chars().count() + 1, text.len());
+        for (range, place) in [
+            (at..at + 1, format!("2:{column}")),
+            (6..7, "2:1".to_owned()),
+            (10..at - 1, "2:5".to_owned()),
+            (6..end, "2:1".to_owned()),
+        ] {
+            let shown = show(range);
+            assert!(shown.len() < 6_000, "{} bytes", shown.len());
+            assert!(shown.contains(&format!("a.toml:{place}]")) && shown.contains("label"), "{shown}");
+        }
+        let at = text.rfind("y = 1").expect("the text has a second entry");
+        assert!(show(at..at + 1).contains("y = 1"));
     }
 
     #[test]

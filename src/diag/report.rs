@@ -3,11 +3,12 @@
 //! Absent on purpose: themes and widths, which whoever prints chooses.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, Severity};
 
-use super::{Level, Problem, Source, Span};
+use super::{Level, Problem, Source, Span, line_column};
 
 /// A problem as miette sees it.
 pub(super) struct Report<'a>(&'a Problem, Vec<Elsewhere<'a>>);
@@ -55,10 +56,9 @@ impl Diagnostic for Report<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.0.span.as_ref()?;
-        let first = LabeledSpan::new_primary_with_span(label(&self.0.label), span.range.clone());
+        let first = LabeledSpan::new_primary_with_span(label(&self.0.label), marked(span));
         let same_file = self.0.related.iter().filter(|(other, _)| other.source == span.source);
-        let rest =
-            same_file.map(|(other, text)| LabeledSpan::new_with_span(label(text), other.range.clone()));
+        let rest = same_file.map(|(other, text)| LabeledSpan::new_with_span(label(text), marked(other)));
         Some(Box::new(std::iter::once(first).chain(rest)))
     }
 
@@ -120,8 +120,35 @@ impl Diagnostic for Elsewhere<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let labels = self.places.iter();
-        Some(Box::new(labels.map(|(span, text)| LabeledSpan::new_with_span(label(text), span.range.clone()))))
+        Some(Box::new(labels.map(|(span, text)| LabeledSpan::new_with_span(label(text), marked(span)))))
     }
+}
+
+/// How much of a line is shown on either side of a place, in bytes: a file may be one line of ten million.
+const BESIDE: usize = 300;
+
+/// What is shown of the lines around a place: all of them, but for what is far away on the place's own line.
+fn shown(text: &str, whole: &Range<usize>, place: &Range<usize>) -> Range<usize> {
+    let (mut start, mut end) = (whole.start, whole.end);
+    let before = text.get(start..place.start).unwrap_or_default();
+    if before.len() - before.rfind('\n').map_or(0, |at| at + 1) > BESIDE {
+        start = text.ceil_char_boundary(place.start - BESIDE);
+    }
+    let after = text.get(place.end..end).unwrap_or_default();
+    if after.find('\n').unwrap_or(after.len()) > BESIDE {
+        end = text.floor_char_boundary(place.end + BESIDE);
+    }
+    start..end
+}
+
+/// As much of a place as is shown: its first line, where that is long.
+fn marked(span: &Span) -> Range<usize> {
+    let range = span.range.clone();
+    let first = span.text().find('\n').unwrap_or(range.len());
+    if first > BESIDE {
+        return range.start..span.source.text.floor_char_boundary(range.start + BESIDE);
+    }
+    range
 }
 
 impl miette::SourceCode for Source {
@@ -132,12 +159,16 @@ impl miette::SourceCode for Source {
         after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
         let inner = self.text.read_span(span, before, after)?;
+        let whole = inner.span().offset()..inner.span().offset() + inner.span().len();
+        let shown = shown(&self.text, &whole, &(span.offset()..span.offset() + span.len()));
+        // Columns count characters, as everywhere else; miette's count bytes.
+        let (line, column) = line_column(&self.text, shown.start);
         Ok(Box::new(miette::MietteSpanContents::new_named(
             self.name.clone(),
-            inner.data(),
-            *inner.span(),
-            inner.line(),
-            inner.column(),
+            &self.text.as_bytes()[shown.clone()],
+            miette::SourceSpan::from(shown),
+            line - 1,
+            column - 1,
             inner.line_count(),
         )))
     }
