@@ -31,6 +31,16 @@ pub enum LoadError {
         #[source]
         error: std::io::Error,
     },
+    /// A file is no text.
+    #[error("`{}` is not UTF-8: line {line} holds the byte {byte:#04x}; save it as UTF-8", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, of the first byte that is wrong.
+        line: usize,
+        /// That byte.
+        byte: u8,
+    },
     /// The files have errors.
     #[error("{0}")]
     Problems(Problems),
@@ -54,36 +64,57 @@ pub(super) const TABLES: &[&str] = &[
 /// What is written as `[[name]]`, each entry with an `id`, but for what is expected.
 pub(super) const LISTS: &[&str] = &["rule", "trait", "repair", "tokenizer", "expect"];
 
-/// The registry files at a path: the file itself, or every `.toml` file below the folder, by name.
-pub(super) fn sources(path: &Path) -> Result<Vec<Arc<Source>>, LoadError> {
+/// The registry files at a path: the file itself, or every `.toml` file below the folder, by name. Those that cannot
+/// be read are told beside the others.
+pub(super) fn sources(path: &Path) -> (Vec<Arc<Source>>, Vec<LoadError>) {
     let mut files = Vec::new();
-    collect(path, 0, &mut files).map_err(|error| LoadError::Read { path: path.to_owned(), error })?;
+    if let Err(error) = collect(path, &mut Vec::new(), &mut files) {
+        return (Vec::new(), vec![LoadError::Read { path: path.to_owned(), error }]);
+    }
     files.sort();
-    let read = |file: &PathBuf| {
-        std::fs::read_to_string(file)
-            .map(|text| Source::new(file.display().to_string(), text))
-            .map_err(|error| LoadError::Read { path: file.clone(), error })
-    };
-    files.iter().map(read).collect()
+    let (mut sources, mut faults) = (Vec::with_capacity(files.len()), Vec::new());
+    for file in files {
+        match read(&file) {
+            Ok(text) => sources.push(Source::new(file.display().to_string(), text)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (sources, faults)
 }
 
-/// Folders deeper than this are not looked into: a loop of links would have no end.
+fn read(file: &Path) -> Result<String, LoadError> {
+    let bytes = std::fs::read(file).map_err(|error| LoadError::Read { path: file.to_owned(), error })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (good, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        let line = String::from_utf8_lossy(&bytes[..good]).matches('\n').count() + 1;
+        LoadError::NotText { path: file.to_owned(), line, byte: bytes[good] }
+    })
+}
+
+/// Folders deeper than this are not looked into.
 const MAX_DEPTH: usize = 8;
 
-fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+/// `within` are the folders that lead here. A link to one of them is not followed: it would have no end.
+fn collect(path: &Path, within: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     if !std::fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }
+    let here = path.canonicalize()?;
+    if within.contains(&here) {
+        return Ok(());
+    }
+    within.push(here);
     for entry in std::fs::read_dir(path)? {
         let path = entry?.path();
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-        if path.is_dir() && depth < MAX_DEPTH {
-            collect(&path, depth + 1, files)?;
+        if path.is_dir() && within.len() <= MAX_DEPTH {
+            collect(&path, within, files)?;
         } else if is_toml {
             files.push(path);
         }
     }
+    within.pop();
     Ok(())
 }
 

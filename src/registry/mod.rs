@@ -86,7 +86,7 @@ impl Registry {
         let mut registry = Self::embedded().map_err(LoadError::Problems)?;
         let mut problems = Problems::new();
         for path in overlays {
-            for source in load::sources(path.as_ref())? {
+            for source in Self::sources(path.as_ref())? {
                 problems.extend(load::merge(&mut registry, &source));
             }
         }
@@ -114,6 +114,13 @@ impl Registry {
     /// # Errors
     /// If the path, or a file below it, cannot be read.
     pub fn sources(path: &Path) -> Result<Vec<Arc<Source>>, LoadError> {
+        let (sources, faults) = load::sources(path);
+        faults.into_iter().next().map_or(Ok(sources), Err)
+    }
+
+    /// The registry files at a path, and why others there cannot be read.
+    #[must_use]
+    pub fn readable_sources(path: &Path) -> (Vec<Arc<Source>>, Vec<LoadError>) {
         load::sources(path)
     }
 
