@@ -32,6 +32,37 @@ fn the_bad_example_of_every_page_has_its_finding_and_the_good_one_has_none() {
 }
 
 #[test]
+fn every_lint_has_a_page_and_the_docs_have_them_all() {
+    let names: Vec<&str> = lint::all().iter().map(|lint| lint.name).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "by name, each once");
+    for lint in lint::all() {
+        let name = lint.name;
+        assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{name}");
+        for text in [lint.what, lint.why] {
+            assert!(
+                text.trim_end_matches(')').ends_with('.') && !text.starts_with(char::is_lowercase),
+                "{name}: {text}"
+            );
+        }
+        assert!(lint.bad.ends_with('\n') && lint.good.ends_with('\n') && lint.bad != lint.good, "{name}");
+        let page = lint::page(lint);
+        for part in [&format!("# {name}\n"), lint.what, lint.why, lint.bad, "\nNot "] {
+            assert!(page.contains(part), "{part:?} is not on the page of {name}");
+        }
+        // What differs is shown, whether whole or line by line.
+        for line in lint.good.lines().filter(|line| !lint.bad.lines().any(|other| other == *line)) {
+            assert!(page.contains(line), "{line:?} is not on the page of {name}");
+        }
+    }
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/lints.md");
+    let written = std::fs::read_to_string(docs).expect("the docs are there");
+    assert!(
+        written == lint::pages(),
+        "docs/lints.md is out of date: cargo run -- explain-lint --all > docs/lints.md"
+    );
+}
+
+#[test]
 fn the_report_of_every_bad_example_is_as_recorded() {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("snapshots/lint");

@@ -206,6 +206,12 @@ fn findings_follow_the_text_as_it_is_typed() -> Outcome {
 
     session.open(&uri, &TOY.replace("down(up(x))", "down(upp(x))"))?;
     assert_eq!(session.diagnostics(&uri, 1)?, ["22:7 unused-layer", "24:27 unknown-name"]);
+    let place = json!({ "textDocument": { "uri": uri }, "position": { "line": 24, "character": 28 } });
+    let page = session.request("textDocument/hover", place)?;
+    let lint = omni::lint::find("unknown-name").ok_or("a lint")?;
+    let text = page["contents"]["value"].as_str().unwrap_or_default();
+    assert!(text.starts_with("**error** `unknown-name`") && text.contains(lint.why), "{page}");
+    assert_eq!(page["range"]["start"], json!({ "line": 24, "character": 27 }));
 
     // Behind a character of two units, in steps that build on each other.
     let change = |line: u32, from: u32, to: u32, text: &str| {

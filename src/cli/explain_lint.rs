@@ -5,51 +5,45 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::findings::word;
-use super::{Outcome, output};
+use super::output;
 use crate::diag::did_you_mean;
-use crate::lint::{self, Lint};
+use crate::lint;
 
 /// Print what a lint finds, why it matters, and an example of each kind; without a name, list all lints.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainLint {
     /// The name of a lint.
+    #[arg(conflicts_with_all = ["all", "base"])]
     name: Option<String>,
+    /// Print the pages of all lints, as one text in Markdown.
+    #[arg(long)]
+    all: bool,
+    /// Print the small architecture that the examples change a part of.
+    #[arg(long, conflicts_with = "all")]
+    base: bool,
 }
 
 impl ExplainLint {
-    pub(crate) fn run(&self) -> Outcome {
-        let Some(name) = &self.name else {
+    pub(crate) fn run(&self) -> ExitCode {
+        if self.all {
+            output::print(&lint::pages());
+        } else if self.base {
+            output::print(lint::EXAMPLE_BASE);
+        } else if let Some(name) = &self.name {
+            let Some(found) = lint::find(name) else {
+                let near = did_you_mean(name, lint::all().iter().map(|lint| lint.name));
+                let near = near.unwrap_or_else(|| "`omni explain-lint` lists them".to_owned());
+                output::note(&format!("error: `{name}` is not a lint; {near}"));
+                return ExitCode::from(2);
+            };
+            output::print(&lint::page(found));
+        } else {
             let mut out = String::new();
             for lint in lint::all() {
-                let _ = writeln!(out, "{:<27} {:<8} {}", lint.name, word(lint.level), lint.what);
+                let _ = writeln!(out, "{:<27} {:<8} {}", lint.name, lint.level.word(), lint.what);
             }
             output::print(&out);
-            return Ok(ExitCode::SUCCESS);
-        };
-        let Some(found) = lint::find(name) else {
-            let near = did_you_mean(name, lint::all().iter().map(|lint| lint.name));
-            let near = near.unwrap_or_else(|| "`omni explain-lint` lists them".to_owned());
-            return Err(format!("`{name}` is not a lint; {near}").into());
-        };
-        output::print(&page(found));
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// The page as Markdown.
-fn page(lint: &Lint) -> String {
-    let mut out = format!("# {}\n\n{} ({})\n\n{}\n", lint.name, lint.what, word(lint.level), lint.why);
-    if !lint.bad.is_empty() {
-        let _ = write!(out, "\nFound in:\n\n```toml\n{}```\n", lint.bad);
-    }
-    if !lint.good.is_empty() {
-        let _ = write!(out, "\nNot in:\n\n```toml\n{}```\n", lint.good);
-        let names = ["Toy", "toy"];
-        if names.iter().any(|name| lint.good.contains(name)) {
-            let _ = write!(out, "\nBoth are read over this:\n\n```toml\n{}```\n", lint::EXAMPLE_BASE);
         }
+        ExitCode::SUCCESS
     }
-    let _ = write!(out, "\nTo keep one: `# omni: allow({}) reason`\n", lint.name);
-    out
 }

@@ -112,7 +112,7 @@ fn guard(work: impl FnOnce() -> ExitCode + std::panic::UnwindSafe) -> ExitCode {
 fn dispatch(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Check(command) => command.run(&cli.global),
-        Command::ExplainLint(command) => command.run(),
+        Command::ExplainLint(command) => Ok(command.run()),
         Command::Devices(command) => command.run(),
         Command::Explain(command) => command.run(&cli.global),
         Command::Completions(command) => command.run(),
@@ -143,6 +143,13 @@ fn dispatch(cli: Cli) -> ExitCode {
 pub(crate) fn sources(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, LoadError> {
     let read: Result<Vec<_>, _> = paths.iter().map(|path| Registry::sources(path)).collect();
     Ok(read?.concat())
+}
+
+/// The registry files at the paths that a command was given, in that order, and why others there cannot be read.
+pub(crate) fn readable_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<LoadError>) {
+    let (sources, faults): (Vec<_>, Vec<_>) =
+        paths.iter().map(|path| Registry::readable_sources(path)).unzip();
+    (sources.concat(), faults.into_iter().flatten().collect())
 }
 
 /// The result of a command.

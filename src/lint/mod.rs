@@ -16,6 +16,7 @@ mod context;
 pub mod fix;
 mod lints;
 mod memory;
+mod page;
 mod reach;
 mod scope;
 mod tracing;
@@ -29,6 +30,7 @@ use crate::registry::raw::LintLevel;
 
 pub use checker::{Checked, Checker};
 pub use context::Context;
+pub use page::{page, pages, summary};
 pub use reach::Reach;
 pub use tracing::Trace;
 

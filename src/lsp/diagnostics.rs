@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lsp_types::{
-    Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location, NumberOrString,
+    CodeDescription, Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag, Location,
+    NumberOrString,
 };
 
 use super::documents::Documents;
@@ -58,6 +59,7 @@ pub(super) fn one(problem: &Problem, documents: &Documents) -> Diagnostic {
             Level::Note => DiagnosticSeverity::INFORMATION,
         }),
         code: Some(NumberOrString::String(problem.code.to_owned())),
+        code_description: page(env!("CARGO_PKG_REPOSITORY"), problem.code),
         source: Some("omni".to_owned()),
         message,
         related_information: (!related.is_empty()).then_some(related),
@@ -66,9 +68,31 @@ pub(super) fn one(problem: &Problem, documents: &Documents) -> Diagnostic {
     }
 }
 
+/// Where the page of a lint can be read: beside the code, if that has a home. Hovering shows its first lines anywhere.
+fn page(repository: &str, code: &str) -> Option<CodeDescription> {
+    let version = env!("CARGO_PKG_VERSION");
+    let address = format!("{}/blob/v{version}/docs/lints.md#{code}", repository.trim_end_matches('/'));
+    let href = (!repository.is_empty()).then(|| address.parse().ok());
+    href.flatten().map(|href| CodeDescription { href })
+}
+
 /// Whether what is found could as well be absent; editors fade it.
 fn is_without_effect(code: &str) -> bool {
     code.starts_with("unused-")
         || code.ends_with("-changes-nothing")
         || ["unreachable-code", "shadowed-rule", "empty-repair"].contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page;
+
+    #[test]
+    fn a_code_links_to_its_page_where_there_is_one() {
+        assert!(page("", "alias-cycle").is_none(), "no address is made up");
+        let found = page("https://example.org/it/", "alias-cycle").expect("there is a home");
+        let version = env!("CARGO_PKG_VERSION");
+        let address = format!("https://example.org/it/blob/v{version}/docs/lints.md#alias-cycle");
+        assert_eq!(found.href.as_str(), address);
+    }
 }

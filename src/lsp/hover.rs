@@ -9,7 +9,9 @@ use super::answers::Asked;
 use super::cursor::{self, Place};
 use super::index::{Meaning, Occurrence};
 use super::{keys, owners, position};
+use crate::diag::Problem;
 use crate::lang::Notes;
+use crate::lint;
 use crate::ops;
 use crate::plan::Param;
 use crate::registry::{Fallback, Field};
@@ -37,10 +39,28 @@ pub(super) fn hover(asked: &Asked<'_>) -> Value {
             range = Some(position::range(asked.text, &cursor.word));
         }
     }
+    for problem in findings(asked) {
+        range = range.or_else(|| problem.span.as_ref().map(|span| position::range(asked.text, &span.range)));
+        let about = lint::find(problem.code).map(lint::summary).unwrap_or_default();
+        let part = format!("**{}** `{}`: {about}", problem.level.word(), problem.code);
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
     if parts.is_empty() {
         return Value::Null;
     }
     json!({ "contents": { "kind": "markdown", "value": parts.join("\n\n---\n\n") }, "range": range })
+}
+
+/// What is found at the cursor.
+fn findings<'a>(asked: &'a Asked<'_>) -> impl Iterator<Item = &'a Problem> {
+    let file = asked.path.display().to_string();
+    asked.analysis.checked.findings.problems.iter().filter(move |problem| {
+        problem.span.as_ref().is_some_and(|span| {
+            span.source.name == file && span.range.start <= asked.offset && asked.offset <= span.range.end
+        })
+    })
 }
 
 fn of(asked: &Asked<'_>, occurrence: &Occurrence) -> String {
