@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::diag::{Level, Problems, Span};
-use crate::lint::code::Role;
+use crate::lang::ast::{ExprKind, Stmt, StmtKind, TextRange};
+use crate::lint::code::{Role, each_in};
 use crate::lint::{Context, Lint};
 use crate::plan::Param;
 
@@ -49,6 +50,10 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         });
         for method in module.into_iter().flat_map(|view| &view.methods) {
             problem = problem.related(first_line(&method.body.code.span), "this body does not read it");
+            let name = first.name.rsplit('.').next().unwrap_or_default();
+            for test in conditions(method.body.statements(), name) {
+                problem = problem.related(method.body.span(&test), "only where this holds, and on no sample it does");
+            }
         }
         problems.push(problem);
     }
@@ -64,6 +69,32 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 
 fn place(span: &Span) -> Place {
     (span.source.name.clone(), span.range.start)
+}
+
+/// The conditions of a body that lead to where it mentions a name.
+fn conditions(body: &[Stmt], name: &str) -> Vec<TextRange> {
+    let mut found = Vec::new();
+    for statement in body {
+        match &statement.kind {
+            StmtKind::If(branches) => {
+                for (test, inner) in branches {
+                    if mentions(inner, name) {
+                        found.extend(test.as_ref().map(|test| test.range.clone()));
+                        found.extend(conditions(inner, name));
+                    }
+                }
+            }
+            StmtKind::For(_, _, inner) => found.extend(conditions(inner, name)),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn mentions(body: &[Stmt], name: &str) -> bool {
+    let mut found = false;
+    each_in(body, &mut |expr| found |= matches!(&expr.kind, ExprKind::Name(other) if &**other == name));
+    found
 }
 
 fn first_line(span: &Span) -> Span {
