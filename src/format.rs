@@ -23,11 +23,19 @@ const COMMENT_GAP: usize = 3;
 /// A key that is longer than the others by more than this is not aligned with them.
 const REACH: usize = 3;
 
+/// What some programs write in front of UTF-8.
+const MARK: char = '\u{feff}';
+
 /// The file as it should be laid out.
 ///
 /// # Errors
 /// If it is not TOML, or if laying it out would change what it says, which would be a fault of the formatter.
 pub fn format(source: &Arc<Source>) -> Result<String, Problem> {
+    // A mark of the encoding is no part of the text, and stays.
+    if let Some(rest) = source.text.strip_prefix(MARK) {
+        let text = format(&Source::new(source.name.clone(), rest))?;
+        return Ok(format!("{MARK}{text}"));
+    }
     let parsed = parser::parse(&source.text);
     let before = toml::from_str::<toml::Table>(&source.text).map_err(|error| {
         let span = Span::new(source, error.span().unwrap_or(0..0));
@@ -211,6 +219,12 @@ mod tests {
         let (a, b) = ("[a]", "c = { d = [{ e = '#f' }] }");
         let expected = std::format!("# head\n\n{a}{}# why\nlist = [1, 2]\n[[b]]\n{b}{}# g\n", gap(a), gap(b));
         assert_eq!(laid_out(text)?, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_mark_of_the_encoding_and_ends_of_lines_stay() -> Result<(), Problem> {
+        assert_eq!(laid_out("\u{feff}[a]\r\nx=1\r\n")?, "\u{feff}[a]\r\nx = 1\r\n");
         Ok(())
     }
 
