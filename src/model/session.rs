@@ -303,3 +303,74 @@ fn rows_of_last(logits: Value) -> Result<Vec<Vec<f32>>, ModelError> {
     let numbers = data.as_slice::<f32>().map_err(|error| ModelError::Unsupported(format!("{error:?}")))?;
     Ok(numbers.chunks(*vocabulary).map(<[f32]>::to_vec).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Source;
+    use crate::ops::backend::Device;
+    use crate::registry::Registry;
+
+    /// One layer that keeps two states, called in every way that a body has.
+    const REPEATED: &str = r#"
+[architectures.RepeatedForCausalLM]
+category    = "transformers"
+task        = "causal-lm"
+model-types = ["repeated"]
+
+[config.repeated]
+defaults = { vocab_size = 16, hidden_size = 8, num_heads = 2 }
+
+[modules.RepeatedForCausalLM]
+inputs        = ["input_ids"]
+layers.embed  = "Embedding(vocab_size, hidden_size)"
+layers.mixer  = "RepeatedMixer()"
+layers.mixers = "[RepeatedMixer() for i in range(2)]"
+layers.head   = "Linear(hidden_size, vocab_size)"
+forward = '''
+x = mixer(mixer(embed(input_ids)))
+for i in range(2):
+    x = mixers[0](x)
+for layer in [mixers[1], mixers[1]]:
+    x = layer(x)
+again = mixer
+return {"logits": head(again.part(x) + mixer.part(x))}
+'''
+
+[modules.RepeatedMixer]
+inputs        = ["x"]
+layers.qkv    = "Linear(hidden_size, 3 * hidden_size)"
+params.kernel = "[hidden_size, 1, 3]"
+forward       = 'return part(short_conv(x, kernel))'
+methods.part = { inputs = ["x"], body = '''
+q, k, v = chunk(rearrange(qkv(x), "b t (h d) -> b h t d", h=num_heads), 3)
+return x + rearrange(attention(q, k, v, causal=True), "b h t d -> b t (h d)")
+''' }
+"#;
+
+    #[test]
+    fn each_call_of_a_layer_keeps_a_state_of_its_own() {
+        let registry = Registry::embedded().expect("the shipped registry loads");
+        let registry =
+            registry.with_file(&Source::new("repeated.toml", REPEATED)).expect("it is a registry file");
+        let config = serde_json::json!({ "model_type": "repeated" });
+        let model =
+            Model::init(registry, "RepeatedForCausalLM", config, Device::Flex(burn_flex::FlexDevice), 7)
+                .expect("it builds");
+        let plan = model.plan("forward", &["input_ids"]).expect("it traces");
+        let with_state = |op: &str| plan.instrs.iter().filter(|instr| instr.op == op).count();
+        assert_eq!((with_state("short_conv"), with_state("attention"), plan.states), (6, 8, 14));
+
+        let tokens: Vec<u32> = vec![3, 1, 4, 1, 5, 9, 2, 6];
+        let whole = model.forward(&Inputs::tokens(std::slice::from_ref(&tokens))).expect("it runs");
+        let whole: Vec<f32> = whole.values["logits"].to_host().iter::<f32>().collect();
+        let mut session = model.session(&Inputs::new(), tokens.len()).expect("it generates");
+        for (at, step) in [&tokens[..3], &tokens[3..4], &tokens[4..]].into_iter().enumerate() {
+            let found = session.feed(&[step.to_vec()], None).expect("a step runs");
+            let wanted = &whole[(session.position() - 1) * 16..][..16];
+            for (found, wanted) in found[0].iter().zip(wanted) {
+                assert!((found - wanted).abs() < 1e-4, "step {at}: {found} against {wanted}");
+            }
+        }
+    }
+}
