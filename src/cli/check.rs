@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::check_fix::Then;
 use super::findings::{self, Format};
 use super::{Global, Outcome, check_fix, check_model, check_watch, output};
 use crate::diag::{Level, Source};
 use crate::lint::{self, Checker, Findings, Input, Options, Setting};
-use crate::registry::Registry;
+use crate::registry::{LoadError, Registry};
 
 /// Check registry files: every definition is parsed, named, and traced with symbolic shapes.
 ///
@@ -23,7 +24,8 @@ use crate::registry::Registry;
 /// Exits with 0 if nothing was found, 1 if something was, 2 on wrong usage.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Files or folders to check; the `registry` folder here, or else the shipped registry, if none are given.
+    /// Files or folders to check. If none are given: the `registry` folder here, or else what lies over the shipped
+    /// registry, or else that itself.
     paths: Vec<PathBuf>,
     /// Check whether the checkpoint in this directory fits its definition.
     #[arg(
@@ -56,8 +58,9 @@ pub(crate) struct Check {
     /// Report these lints as errors.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     deny: Vec<String>,
-    /// Read one file from standard input, taking it for the file of this name.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "fix", "unsafe_fixes"])]
+    /// Read one file from standard input, taking it for the file of this name. With `--fix` it is written to standard
+    /// output, corrected, and what is left is told on standard error.
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     stdin_filename: Option<PathBuf>,
     /// Correct what has one certain correction.
     #[arg(long)]
@@ -65,7 +68,7 @@ pub(crate) struct Check {
     /// Also correct what can change the meaning of a definition.
     #[arg(long)]
     unsafe_fixes: bool,
-    /// Show the corrections as a diff instead of making them.
+    /// Show the corrections as a diff instead of making them, and exit with 1 if there are any.
     #[arg(long)]
     diff: bool,
     /// Check again whenever a file changes, until it is interrupted.
@@ -96,38 +99,64 @@ impl Check {
         };
         if self.watch {
             let show = |findings: &Findings| self.show(findings);
-            return check_watch::run(&self.paths(), &|| self.input(global), &options, &show);
+            let input = || {
+                let Read { input, faults } = self.input(global)?;
+                faults.iter().for_each(|fault| output::report(fault));
+                Ok(input)
+            };
+            return check_watch::run(&self.paths(global), &input, &options, &show);
         }
-        let mut input = self.input(global)?;
+        let Read { mut input, faults } = self.input(global)?;
+        faults.iter().for_each(|fault| output::report(fault));
+        if input.files.is_empty() && !faults.is_empty() {
+            return Ok(ExitCode::FAILURE);
+        }
+        let mut is_text_out = false;
         if self.fix || self.unsafe_fixes || self.diff {
-            let mode = check_fix::Mode { with_unsafe: self.unsafe_fixes, write: !self.diff };
-            input = check_fix::run(input, &options, mode)?;
+            let then = match (self.diff, &self.stdin_filename) {
+                (true, _) => Then::Show,
+                (_, Some(_)) => Then::Give,
+                _ => Then::Write,
+            };
+            let mode = check_fix::Mode { with_unsafe: self.unsafe_fixes, then };
+            let (corrected, changed) = check_fix::run(input, &options, mode)?;
             if self.diff {
-                return Ok(ExitCode::SUCCESS);
+                return Ok(ExitCode::from(u8::from(changed > 0 && !self.exit_zero || !faults.is_empty())));
+            }
+            input = corrected;
+            if let (Then::Give, [typed]) = (then, input.files.as_slice()) {
+                output::print(&typed.text);
+                is_text_out = true;
             }
         }
         // The process is about to end: to take apart what was worked out would only take time.
         let mut checker = ManuallyDrop::new(Checker::default());
         let checked = ManuallyDrop::new(checker.check(&input, &options));
-        output::print(&self.show(&checked.findings));
-        Ok(self.exit(&checked.findings, FailOn::Note))
+        let shown = self.show(&checked.findings);
+        if is_text_out {
+            output::note(shown.trim_end());
+        } else {
+            output::print(&shown);
+        }
+        // What cannot be read is nothing found, and nothing checked.
+        Ok(if faults.is_empty() { self.exit(&checked.findings, FailOn::Note) } else { ExitCode::FAILURE })
     }
 
     fn show(&self, findings: &Findings) -> String {
         if self.statistics {
-            findings::statistics(findings)
+            findings::statistics(findings, self.output_format)
         } else {
             findings::render(findings, self.output_format)
         }
     }
 
-    /// The paths that are checked: the registry in sight, if none are given.
-    fn paths(&self) -> Vec<PathBuf> {
+    /// The paths that are checked: the registry in sight, if none are given. None of them is the shipped one.
+    fn paths(&self, global: &Global) -> Vec<PathBuf> {
         let in_sight = Path::new("registry");
-        if self.paths.is_empty() && in_sight.is_dir() {
-            vec![in_sight.to_owned()]
-        } else {
-            self.paths.clone()
+        match self.paths.as_slice() {
+            [] if in_sight.is_dir() => vec![in_sight.to_owned()],
+            [] => global.overlays(),
+            paths => paths.to_owned(),
         }
     }
 
@@ -162,24 +191,34 @@ impl Check {
     }
 
     /// What is checked, and what it stands upon.
-    fn input(&self, global: &Global) -> Result<Input, Box<dyn std::error::Error>> {
-        let mut paths = self.paths.clone();
-        let mut typed = None;
-        if let Some(name) = &self.stdin_filename {
+    fn input(&self, global: &Global) -> Result<Read, Box<dyn std::error::Error>> {
+        let (files, faults) = if let Some(name) = &self.stdin_filename {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            typed = Some(Source::new(name.display().to_string(), text));
-        } else if paths.is_empty() && Path::new("registry").is_dir() {
-            paths.push(PathBuf::from("registry"));
-        }
-        if paths.is_empty() && typed.is_none() {
-            return Ok(Input { base: Vec::new(), files: Registry::shipped()?.sources.clone() });
-        }
-        let mut files = super::sources(&paths)?;
-        files.extend(typed);
+            let read = std::io::stdin().read_to_string(&mut text);
+            read.map_err(|error| format!("cannot read standard input: {error}"))?;
+            (vec![Source::new(name.display().to_string(), text)], Vec::new())
+        } else {
+            let paths = self.paths(global);
+            if paths.is_empty() {
+                let files = Registry::shipped()?.sources.clone();
+                return Ok(Read { input: Input { base: Vec::new(), files }, faults: Vec::new() });
+            }
+            let (files, faults) = super::readable_sources(&paths);
+            if files.is_empty() && faults.is_empty() {
+                let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+                output::note(&format!("there is no .toml file in {}", paths.join(", ")));
+            }
+            (files, faults)
+        };
         let base = base(&files, global)?;
-        Ok(Input { base, files })
+        Ok(Read { input: Input { base, files }, faults })
     }
+}
+
+/// What was read, and why the rest was not.
+struct Read {
+    input: Input,
+    faults: Vec<LoadError>,
 }
 
 /// What the files stand upon: the rest of the registry that they are part of, else the shipped one and its overlays.
@@ -192,7 +231,8 @@ pub(super) fn base(
         |folder: &Path| folder.join("categories.toml").is_file() && folder.join("tasks.toml").is_file();
     let root = names.iter().find_map(|name| name.ancestors().find(|folder| is_root(folder)));
     let all = if let Some(root) = root {
-        Registry::sources(root)?
+        // Of what is only stood upon, whatever can be read will do.
+        Registry::readable_sources(root).0
     } else {
         let overlays = super::sources(&global.overlays())?;
         Registry::shipped()?.sources.iter().cloned().chain(overlays).collect()

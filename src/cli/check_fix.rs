@@ -15,33 +15,45 @@ use crate::lint::{self, Input, Options, fix};
 pub(crate) struct Mode {
     /// Also those that can change a definition's meaning.
     pub(crate) with_unsafe: bool,
-    /// Write the files.
-    pub(crate) write: bool,
+    /// What becomes of them.
+    pub(crate) then: Then,
+}
+
+/// What becomes of corrections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The files are written.
+    Write,
+    /// They are shown.
+    Show,
+    /// The caller has a use for them.
+    Give,
 }
 
 /// A correction can make another possible; more rounds than this never help.
 const ROUNDS: usize = 8;
 
-/// Corrects the files; gives what is to be checked then.
-pub(crate) fn run(input: Input, options: &Options, mode: Mode) -> Result<Input, Box<dyn Error>> {
+/// Corrects the files; gives what is to be checked then, and how many of them changed.
+pub(crate) fn run(input: Input, options: &Options, mode: Mode) -> Result<(Input, usize), Box<dyn Error>> {
     let before = input.files.clone();
     let after = corrected(input, options, mode);
-    let mut made = 0;
+    let mut made = 0usize;
     for (old, new) in before.iter().zip(&after.files) {
         if old.text == new.text {
             continue;
         }
         made += 1;
-        if mode.write {
-            std::fs::write(Path::new(&new.name), &new.text)?;
-        } else {
-            output::print(&output::diff(&old.name, &old.text, &new.text));
+        match mode.then {
+            Then::Write => std::fs::write(Path::new(&new.name), &new.text)
+                .map_err(|error| format!("cannot write `{}`: {error}", new.name))?,
+            Then::Show => output::print(&output::diff(&old.name, &old.text, &new.text)),
+            Then::Give => {}
         }
     }
-    if mode.write && made > 0 {
+    if mode.then == Then::Write && made > 0 {
         output::note(&format!("corrected {made} file{}", if made == 1 { "" } else { "s" }));
     }
-    Ok(after)
+    Ok((after, made))
 }
 
 /// The files with every correction that helps.

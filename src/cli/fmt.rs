@@ -10,6 +10,7 @@ use clap::Args;
 use super::{Outcome, output};
 use crate::diag::Source;
 use crate::format::format;
+use crate::registry::LoadError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,12 +40,13 @@ pub(crate) struct Fmt {
 impl Fmt {
     pub(crate) fn run(&self) -> Outcome {
         let reads_stdin = self.paths.iter().any(|path| path == Path::new("-"));
-        let (mut changed, mut failed) = (0usize, false);
-        let files = self.files()?;
+        let (files, faults) = self.files()?;
+        // One broken file does not keep the others from being laid out.
+        faults.iter().for_each(|fault| output::report(fault));
+        let (mut changed, mut failed) = (0usize, !faults.is_empty());
         for file in &files {
             let text = match format(file) {
                 Ok(text) => text,
-                // One broken file does not keep the others from being laid out.
                 Err(problem) => {
                     output::report(&problem);
                     failed = true;
@@ -81,13 +83,13 @@ impl Fmt {
         Ok(ExitCode::from(u8::from(failed || (only_looks && changed > 0))))
     }
 
-    fn files(&self) -> Result<Vec<Arc<Source>>, Box<dyn std::error::Error>> {
+    fn files(&self) -> Result<(Vec<Arc<Source>>, Vec<LoadError>), Box<dyn std::error::Error>> {
         let here = [PathBuf::from("registry")];
         let paths = match self.paths.as_slice() {
             [only] if only == Path::new("-") => {
                 let mut text = String::new();
                 std::io::stdin().read_to_string(&mut text)?;
-                return Ok(vec![Source::new("standard input", text)]);
+                return Ok((vec![Source::new("standard input", text)], Vec::new()));
             }
             [] if here[0].is_dir() => &here,
             [] => return Err("there is no `registry` folder here; name the files to lay out".into()),
@@ -96,6 +98,6 @@ impl Fmt {
         if paths.iter().any(|path| path == Path::new("-")) {
             return Err("`-` stands for standard input: name it alone, or files alone".into());
         }
-        Ok(super::sources(paths)?)
+        Ok(super::readable_sources(paths))
     }
 }

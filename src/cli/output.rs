@@ -1,17 +1,25 @@
 //! Printing: the only place that writes to the terminal.
 
 use std::error::Error;
-use std::io::{IsTerminal, Write};
+use std::fmt;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use miette::{Diagnostic, MietteHandler, MietteHandlerOpts, ReportHandler};
 
 use crate::diag::{Problem, Problems};
 use crate::model;
 use crate::registry::LoadError;
 
-/// Writes text to standard output; a closed pipe ends the program quietly.
+/// Writes text to standard output. A reader that has seen enough ends the program quietly; anything else that keeps
+/// it from being written, such as a full disk, is a failure.
 pub(crate) fn print(text: &str) {
-    if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
+    let mut stdout = std::io::stdout().lock();
+    let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) else { return };
+    if error.kind() == ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
+    note(&format!("error: cannot write to standard output: {error}"));
+    std::process::exit(1);
 }
 
 /// Shows an error to a person, with its place in a file if it has one.
@@ -58,7 +66,13 @@ fn problems<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Problems> {
 
 /// Whether standard output is a terminal that wants colours.
 pub(crate) fn has_colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    std::io::stdout().is_terminal() && wants_colour()
+}
+
+/// Whether a terminal is to be given colours: not one that was asked to do without, or that has none.
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// A problem as standard output can show it.
@@ -71,15 +85,34 @@ fn render(problem: &Problem) -> String {
     render_for(problem, std::io::stderr().is_terminal())
 }
 
+/// How wide findings are drawn where there is no terminal to measure.
+const PAGE: usize = 100;
+
+/// Drawn for eyes, or told in words where `NO_GRAPHICS` is set, as screen readers want it. `COLUMNS` is the width, if
+/// it is set, else that of the terminal.
 fn render_for(problem: &Problem, is_terminal: bool) -> String {
-    if !is_terminal || std::env::var_os("NO_COLOR").is_some() {
-        return problem.render(100);
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse::<usize>().ok());
+    let mut options = MietteHandlerOpts::new().context_lines(1).color(is_terminal && wants_colour());
+    if !is_terminal {
+        // What is written to a file is the same everywhere.
+        options = options.unicode(true).width(PAGE);
     }
-    let mut out = String::new();
-    let handler =
-        miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode()).with_context_lines(1);
-    let _ = handler.render_report(&mut out, &problem.as_diagnostic());
-    out
+    if let Some(columns) = columns.filter(|columns| *columns > 0) {
+        options = options.width(columns.clamp(NARROWEST, PAGE));
+    }
+    Drawn(options.build(), &problem.as_diagnostic()).to_string()
+}
+
+/// With fewer columns than this nothing can be drawn.
+const NARROWEST: usize = 24;
+
+/// A problem as a handler of miette shows it.
+struct Drawn<'a>(MietteHandler, &'a dyn Diagnostic);
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.debug(self.1, f)
+    }
 }
 
 /// Writes a remark to standard error.
