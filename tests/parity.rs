@@ -9,7 +9,7 @@ mod autoencoders;
 #[path = "parity/harness.rs"]
 mod harness;
 
-use harness::{Outcome, check, check_variant};
+use harness::{Outcome, check, check_mode, check_variant};
 
 /// A test for each recording and for each variant.
 macro_rules! parity {
@@ -67,6 +67,18 @@ parity! {
         sharded_bin: "LlamaForCausalLM--sharded-bin",
         weight_norm_by_hook: "Wav2Vec2Model--weight-norm",
     }
+}
+
+#[test]
+fn qwen2_5_omni_thinker_only() -> Outcome {
+    let cases = ["plain", "leftpad", "rightpad", "audio", "image", "all"];
+    check_mode("Qwen2_5OmniForConditionalGeneration", "thinker_only", &cases)
+}
+
+#[test]
+fn qwen2_5_omni_talker_only() -> Outcome {
+    let cases = ["talk", "talk_prompt", "talk_step", "denoise", "vocode"];
+    check_mode("Qwen2_5OmniForConditionalGeneration", "talker_only", &cases)
 }
 
 /// A test for each autoencoder.

@@ -61,6 +61,20 @@ pub(crate) fn check(folder: &str) -> Outcome {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
 
+/// Compares the cases that one mode of a model can run.
+pub(crate) fn check_mode(folder: &str, mode: &str, cases: &[&str]) -> Outcome {
+    let dir = root().join(folder);
+    let golden: Json = serde_json::from_str(&fs::read_to_string(dir.join("golden.json"))?)?;
+    let tensors = read(&dir.join("golden.safetensors"))?;
+    let (device, _) = open(choice()?)?;
+    let model = Loader::new(&dir).device(device).dtype(Dtype::F32).mode(mode).load_model()?;
+    let mut faults = Vec::new();
+    for name in cases {
+        Case { name, model: &model, golden: &golden, tensors: &tensors, label: mode }.run(&mut faults)?;
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
 /// Compares a checkpoint stored in another way with the recording that it names.
 pub(crate) fn check_variant(folder: &str) -> Outcome {
     let dir = root().join("variants").join(folder);

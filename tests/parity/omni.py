@@ -19,7 +19,7 @@ from transformers import GenerationConfig, Qwen2_5OmniConfig, Qwen2_5OmniForCond
 NAME = "Qwen2_5OmniForConditionalGeneration"
 IMAGE, VIDEO, AUDIO, SEE, SEEN, HEAR, HEARD = 100, 101, 102, 103, 104, 109, 110
 START, END, PAD, MASK = 90, 91, 92, 93  # codes
-ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+ROPE = {"rope_type": "default", "rope_theta": 20.0}  # small, so that the pairs of every axis turn visibly
 DECODER = dict(vocab_size=120, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64)
 TOKENS = dict(image_token_index=IMAGE, video_token_index=VIDEO, audio_token_index=AUDIO, audio_start_token_id=HEAR, audio_end_token_id=HEARD,
               vision_start_token_id=SEE, vision_end_token_id=SEEN)

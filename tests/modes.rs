@@ -1,0 +1,142 @@
+//! The modes of a real checkpoint that thinks and speaks: what each builds, reads, lacks and freezes.
+//!
+//! Its numbers are compared in `parity.rs`, the modes of a made-up one in `guide.rs`.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use omni::model::{Inputs, Loader, Model};
+use safetensors::SafeTensors;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Stored in every checkpoint of this kind, and used nowhere in the reference.
+const UNUSED: &str = "thinker.audio_tower.audio_bos_eos_token.weight";
+
+fn checkpoint() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/Qwen2_5OmniForConditionalGeneration")
+}
+
+/// The names of the stored tensors that begin with one of the parts.
+fn stored(parts: &[&str]) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    let bytes = fs::read(checkpoint().join("model.safetensors"))?;
+    let names = SafeTensors::deserialize(&bytes)?.names().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    Ok(names.into_iter().filter(|name| name != UNUSED && part(name, parts)).collect())
+}
+
+fn part(name: &str, parts: &[&str]) -> bool {
+    name.split('.').next().is_some_and(|first| parts.contains(&first))
+}
+
+fn load(dir: &Path, mode: &str) -> Result<Model, Box<dyn Error>> {
+    Ok(Loader::new(dir).mode(mode).load_model()?)
+}
+
+fn names(model: &Model) -> BTreeSet<String> {
+    model.params().iter().map(|(name, _)| name.to_owned()).collect()
+}
+
+/// A copy of the checkpoint with the tensors of some parts alone.
+fn copy_of(parts: &[&str]) -> Result<tempfile::TempDir, Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    fs::copy(checkpoint().join("config.json"), dir.path().join("config.json"))?;
+    let bytes = fs::read(checkpoint().join("model.safetensors"))?;
+    let tensors = SafeTensors::deserialize(&bytes)?;
+    let kept = tensors.tensors().into_iter().filter(|(name, _)| part(name, parts));
+    safetensors::serialize_to_file(kept, None, &dir.path().join("model.safetensors"))?;
+    Ok(dir)
+}
+
+#[test]
+fn each_mode_holds_the_tensors_of_its_parts_and_no_others() -> Outcome {
+    for (mode, parts) in [
+        ("full", &["thinker", "talker", "token2wav"][..]),
+        ("thinker_only", &["thinker"]),
+        ("talker_only", &["talker", "token2wav"]),
+    ] {
+        let model = load(&checkpoint(), mode)?;
+        assert_eq!((model.mode(), names(&model)), (mode, stored(parts)?));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_part_alone_is_enough_for_its_mode_and_too_little_for_the_whole() -> Outcome {
+    for (mode, parts, missing) in [
+        ("thinker_only", &["thinker"][..], "talker.codec_head.weight"),
+        ("talker_only", &["talker", "token2wav"], "thinker.audio_tower.conv1.bias"),
+    ] {
+        let dir = copy_of(parts)?;
+        assert_eq!(names(&load(dir.path(), mode)?), stored(parts)?);
+        let error = load(dir.path(), "full").expect_err("not all of it").to_string();
+        assert!(error.contains(missing), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_mode_leaves_out_says_so() -> Outcome {
+    let thinker = load(&checkpoint(), "thinker_only")?;
+    let embeds = Inputs::new().floats("inputs_embeds", vec![0.5; 64], [1, 2, 32]);
+    let error = format!("{:?}", thinker.call("talk", &embeds, &[]).expect_err("no talker"));
+    assert!(error.contains("mode `thinker_only` leaves out `talker`"), "{error}");
+    assert!(thinker.can_generate());
+    let talker = load(&checkpoint(), "talker_only")?;
+    let (talk, forward) = (talker.call("talk", &embeds, &[])?, talker.forward(&embeds)?);
+    let logits = |outputs: &omni::model::Outputs| -> Result<Vec<f32>, Box<dyn Error>> {
+        let logits = outputs.get("logits").ok_or("no logits")?.to_host();
+        Ok(logits.to_vec::<f32>().map_err(|error| format!("{error:?}"))?)
+    };
+    assert_eq!(logits(&talk)?, logits(&forward)?);
+    let error = talker.forward(&Inputs::tokens(&[vec![1, 2]])).expect_err("no thinker").to_string();
+    assert!(error.contains("inputs_embeds"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn training_leaves_the_talker_and_its_vocoder_alone() -> Outcome {
+    let model = Loader::new(checkpoint()).for_training().load_model()?;
+    for (name, param) in model.params().iter() {
+        assert_eq!(param.is_trained(), part(name, &["thinker"]), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_trained_is_saved_for_the_same_mode() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    load(&checkpoint(), "thinker_only")?.save(dir.path())?;
+    assert_eq!(names(&load(dir.path(), "thinker_only")?), stored(&["thinker"])?);
+    assert!(load(dir.path(), "full").is_err());
+    Ok(())
+}
+
+#[test]
+fn the_command_line_knows_the_same_modes() -> Outcome {
+    let omni = |args: &[&str]| -> Result<String, Box<dyn Error>> {
+        let home = tempfile::tempdir()?;
+        let out = Command::new(env!("CARGO_BIN_EXE_omni"))
+            .args(args)
+            .arg(checkpoint())
+            .env("XDG_CONFIG_HOME", home.path())
+            .env_remove("OMNI_REGISTRY")
+            .output()?;
+        let (out, err) = (String::from_utf8(out.stdout)?, String::from_utf8(out.stderr)?);
+        if err.is_empty() { Ok(out) } else { Err(err.into()) }
+    };
+    for (mode, parts) in [("thinker_only", &["thinker"][..]), ("talker_only", &["talker", "token2wav"])] {
+        let listed = omni(&["plan", "--params", "--mode", mode])?;
+        let listed: BTreeSet<String> =
+            listed.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+        assert_eq!(listed, stored(parts)?);
+    }
+    assert!(omni(&["plan", "--mode", "talker_only"])?.contains("inputs_embeds"));
+    let info: serde_json::Value = serde_json::from_str(&omni(&["info", "--json"])?)?;
+    for fact in ["is_supported", "is_omni", "has_talker"] {
+        assert_eq!(info[fact], true, "{fact}");
+    }
+    Ok(())
+}
