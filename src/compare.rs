@@ -63,7 +63,8 @@ pub fn registries(before: &Registry, after: &Registry) -> Vec<Change> {
             let method = |(name, contract): &(crate::registry::Name, crate::registry::Contract)| {
                 (name.text.clone(), format!("({}) → {}", names(&contract.inputs), names(&contract.outputs)))
             };
-            task.methods.iter().map(method).collect()
+            let generates = task.generates.iter().map(|method| ("generates".to_owned(), method.text.clone()));
+            task.methods.iter().map(method).chain(generates).collect()
         };
         flat(&registry.tasks, methods)
     });

@@ -83,6 +83,31 @@ fn the_report_of_every_bad_example_is_as_recorded() {
 }
 
 #[test]
+fn a_task_generates_by_a_method_with_tokens_and_logits() {
+    let found = |generates: &str| {
+        let methods = r#"methods.read   = { inputs = ["input_ids"], outputs = ["logits"] }
+methods.listen = { inputs = ["input_ids"], outputs = ["last_hidden_state"] }
+methods.dream  = { inputs = [], outputs = ["logits"] }"#;
+        let text = format!("[tasks.tell]\n{methods}\ngenerates = \"{generates}\"\n");
+        let problems = check("tell.toml", &text).problems;
+        problems.iter().map(|p| format!("{}: {p}", p.code)).collect::<Vec<_>>()
+    };
+    assert_eq!(found("read"), [""; 0]);
+    assert_eq!(
+        found("reed"),
+        ["unknown-method: tell.toml:5:14: `reed` is not a method of this task (did you mean `read`?)"]
+    );
+    assert_eq!(
+        found("listen"),
+        ["unknown-method: tell.toml:5:14: `listen` gives no `logits` to choose tokens by"]
+    );
+    assert_eq!(
+        found("dream"),
+        ["unknown-method: tell.toml:5:14: `dream` takes nothing, so it has no tokens to start from"]
+    );
+}
+
+#[test]
 fn every_shipped_definition_says_what_is_expected_of_its_sample() {
     let sources = Registry::shipped().expect("the shipped registry loads").sources.clone();
     let (registry, _) = Registry::from_files(sources);

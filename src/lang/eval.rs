@@ -119,13 +119,17 @@ impl Tracer<'_> {
         {
             return Ok(Some(value));
         }
-        if let Some(value) = scope.config.field(name, self) {
-            return value.map(Some);
+        // Without a config table every field is optional, so that one may have the name of a symbol and be None.
+        let symbol = scope.mode == Mode::Types && SYMBOLS.contains(&&**name);
+        match scope.config.field(name, self) {
+            Some(Ok(Value::Const(Const::None))) if symbol => {}
+            Some(value) => return value.map(Some),
+            None => {}
         }
         if &**name == "config" {
             return Ok(Some(Value::Config(Rc::clone(&scope.config))));
         }
-        if scope.mode == Mode::Types && SYMBOLS.contains(&&**name) {
+        if symbol {
             return Ok(Some(Value::Dim(self.block().symbol(name))));
         }
         Ok(None)

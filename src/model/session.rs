@@ -1,7 +1,7 @@
 //! One generation: a prompt, then token after token, with the state that the ops keep.
 //!
-//! Works from the task's contract alone: a decoder (`forward` over `input_ids`), or an encoder and a decoder
-//! (`encode`, then `decode` over `decoder_input_ids`). What a step computes from the encoder's output and the
+//! Works from the task's contract alone: the method that generates, over the tokens of its first input, after
+//! `encode` where the task has that. What a step computes from the encoder's output and the
 //! parameters alone is computed once.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,7 @@ use super::run::Prepared;
 use crate::ops::backend::B;
 use crate::ops::{Cache, Context, Slot, Value};
 use crate::plan::Phase;
+use crate::registry::Contract;
 
 /// A running generation.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub struct Session<'m> {
     prepared: Arc<Prepared>,
     cache: Cache,
     /// The name of the input that takes tokens.
-    tokens: &'static str,
+    tokens: &'m str,
     /// The symbol that grows.
     step: usize,
     /// Inputs that stay the same in every step.
@@ -47,23 +48,17 @@ impl Model {
         self.generation().is_some()
     }
 
-    /// The method and the input of each decoding step, if the task has one.
-    fn generation(&self) -> Option<(&'static str, &'static str)> {
+    /// What the model's task asks of a method, if it knows it.
+    pub(super) fn contract(&self, method: &str) -> Option<&Contract> {
         let task = self.definition.registry.tasks.get(self.task())?;
-        let takes = |method: &str, input: &str| {
-            task.methods.iter().any(|(name, contract)| {
-                name.text == method
-                    && contract.inputs.iter().any(|name| name.text == input)
-                    && contract.outputs.iter().any(|name| name.text == "logits")
-            })
-        };
-        if takes("decode", "decoder_input_ids") {
-            Some(("decode", "decoder_input_ids"))
-        } else if self.task() == "causal-lm" && takes("forward", "input_ids") {
-            Some(("forward", "input_ids"))
-        } else {
-            None
-        }
+        task.methods.iter().find_map(|(name, contract)| (name.text == method).then_some(contract))
+    }
+
+    /// The method and the input of each decoding step, if the task has one.
+    fn generation(&self) -> Option<(&str, &str)> {
+        let task = self.definition.registry.tasks.get(self.task())?;
+        let method = task.generates.as_ref()?.text.as_str();
+        Some((method, &self.contract(method)?.inputs.first()?.text))
     }
 
     /// Starts a generation that may reach `capacity` positions, prompt included.
@@ -76,11 +71,14 @@ impl Model {
     /// If the task does not generate, or if the encoder's inputs do not fit.
     pub fn session(&self, inputs: &Inputs, capacity: usize) -> Result<Session<'_>, ModelError> {
         let Some((method, tokens)) = self.generation() else {
-            let message = format!("a model for `{}` generates no tokens", self.task());
+            let message = format!(
+                "a model for `{}` generates no tokens; `Model::forward` runs it, and `omni plan` prints what it takes and gives",
+                self.task()
+            );
             return Err(ModelError::Unsupported(message));
         };
         let mut fixed = inputs.clone();
-        if method == "decode" {
+        if self.contract("encode").is_some() {
             fixed = self.encoded(inputs)?;
         }
         let mut present: Vec<String> = fixed.names().map(str::to_owned).collect();

@@ -87,8 +87,16 @@ impl Model {
         if prompt.is_empty() {
             return Err(ModelError::Unsupported("the prompt has no tokens".to_owned()));
         }
-        if self.task() != "seq2seq-lm" {
+        let Some(encode) = self.contract("encode") else {
             return Ok((prompt.to_vec(), Inputs::new()));
+        };
+        if !encode.inputs.iter().any(|input| input.text == "input_ids") {
+            let takes: Vec<_> = encode.inputs.iter().map(|input| format!("`{}`", input.text)).collect();
+            let message = format!(
+                "its encoder takes {}, not a prompt: give them to `Model::session`, and feed it the decoder's tokens",
+                takes.join(", ")
+            );
+            return Err(ModelError::Unsupported(message));
         }
         let start = ["decoder_start_token_id", "bos_token_id", "pad_token_id"]
             .iter()
@@ -111,5 +119,66 @@ impl Model {
             .map(|limit| limit.rows - limit.start)
             .min()?;
         usize::try_from(limit).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::ops::backend::Device;
+    use crate::registry::Registry;
+
+    /// A model for a task that is as given.
+    fn toy(task: &str) -> Model {
+        let text = format!(
+            r#"
+[tasks.toy]
+{task}
+
+[architectures.Toy]
+category = "transformers"
+task     = "toy"
+
+[modules.Toy]
+layers.embed = "Embedding(vocab_size, hidden_size)"
+layers.head  = "Linear(hidden_size, vocab_size, bias=False)"
+inputs       = ["input_ids"]
+forward      = 'return {{"logits": head(embed(input_ids))}}'
+"#
+        );
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("toy.toml");
+        std::fs::write(&path, text).expect("it is writable");
+        let registry = Registry::with_overlays(&[&path]).expect("the overlay is right");
+        let config = json!({ "vocab_size": 9, "hidden_size": 4 });
+        Model::init(Arc::new(registry), "Toy", config, Device::Flex(burn_flex::FlexDevice), 1)
+            .expect("it fits")
+    }
+
+    fn generate(task: &str) -> Result<usize, String> {
+        let config = GenerationConfig { max_new_tokens: Some(3), ..GenerationConfig::default() };
+        let generated = toy(task).generate(&[1, 2], &config, 0, |_| ControlFlow::Continue(()));
+        generated.map(|generated| generated.tokens.len()).map_err(|error| error.to_string())
+    }
+
+    const FORWARD: &str = r#"methods.forward = { inputs = ["input_ids"], outputs = ["logits"] }"#;
+
+    #[test]
+    fn a_task_says_whether_its_models_generate() {
+        assert_eq!(generate(&format!("{FORWARD}\ngenerates = \"forward\"")), Ok(3));
+        let error = generate(FORWARD).expect_err("it does not say that it generates");
+        assert!(error.contains("`toy` generates no tokens; `Model::forward` runs it"), "{error}");
+    }
+
+    #[test]
+    fn an_encoder_that_takes_no_tokens_is_no_place_for_a_prompt() {
+        let encode = r#"methods.encode = { inputs = ["input_values"], outputs = ["last_hidden_state"] }"#;
+        let error =
+            generate(&format!("{FORWARD}\n{encode}\ngenerates = \"forward\"")).expect_err("no prompt fits");
+        assert!(error.contains("its encoder takes `input_values`, not a prompt"), "{error}");
     }
 }

@@ -152,6 +152,7 @@ impl Reader<'_> {
             inputs: names(reader, &method.inputs),
             outputs: names(reader, &method.outputs),
         });
-        Task { name, what: raw.what.unwrap_or_default(), methods }
+        let generates = raw.generates.as_ref().map(|method| self.name(method));
+        Task { name, what: raw.what.unwrap_or_default(), methods, generates }
     }
 }
