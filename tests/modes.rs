@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use omni::model::{Inputs, Loader, Model};
+use omni::model::{Dtype, Inputs, Loader, Model};
 use safetensors::SafeTensors;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -138,5 +138,65 @@ fn the_command_line_knows_the_same_modes() -> Outcome {
     for fact in ["is_supported", "is_omni", "has_talker"] {
         assert_eq!(info[fact], true, "{fact}");
     }
+    Ok(())
+}
+
+/// What each method is given, small.
+fn given(method: &str) -> Inputs {
+    let floats = |shape: &[usize], scale: f32| -> Vec<f32> {
+        let count = u16::try_from(shape.iter().product::<usize>()).expect("small");
+        (0..count).map(|index| (f32::from(index) * 0.7).sin() * scale).collect()
+    };
+    let add = |inputs: Inputs, name: &str, shape: &[usize], scale: f32| {
+        inputs.floats(name, floats(shape, scale), shape)
+    };
+    match method {
+        "forward" => {
+            let ids = vec![1, 100, 100, 102, 102, 7, 101, 101, 5];
+            let inputs = Inputs::new().ints("input_ids", ids, [1, 9]);
+            let inputs = inputs.ints("image_grid_thw", vec![1, 4, 2, 2, 2, 2], [2, 3]);
+            add(add(inputs, "input_features", &[1, 8, 9], 1.0), "pixel_values", &[16, 24], 1.0)
+        }
+        "talk" => {
+            add(Inputs::new().ints("input_ids", vec![93, 92, 90], [1, 3]), "inputs_embeds", &[1, 3, 32], 1.0)
+        }
+        "denoise" => {
+            let inputs = Inputs::new().ints("quantized_code", vec![3, 19, 0], [1, 3]);
+            let inputs = add(inputs.floats("time_step", vec![0.5], [1]), "hidden_states", &[1, 6, 8], 1.0);
+            add(add(inputs, "condition_vector", &[1, 9, 8], 1.0), "speaker_embedding", &[1, 6, 12], 1.0)
+        }
+        _ => add(Inputs::new(), "mel_spectrogram", &[1, 8, 5], 4.0),
+    }
+}
+
+#[test]
+fn narrow_floats_give_nearly_the_same() -> Outcome {
+    let model = |dtype| Loader::new(checkpoint()).dtype(dtype).load_model();
+    let (wide, narrow) = (model(Dtype::F32)?, model(Dtype::BF16)?);
+    assert_ne!(wide.float_dtype(), narrow.float_dtype());
+    for method in ["forward", "talk", "denoise", "vocode"] {
+        let (wide, narrow) =
+            (wide.call(method, &given(method), &[])?, narrow.call(method, &given(method), &[])?);
+        for (name, value) in wide.values {
+            let narrow = narrow.get(&name).ok_or("the same outputs")?.to_host();
+            let (mut off, mut size) = (0.0f64, 0.0f64);
+            for (wide, narrow) in value.to_host().iter::<f64>().zip(narrow.iter::<f64>()) {
+                (off, size) = (off + (wide - narrow).powi(2), size + wide.powi(2));
+            }
+            assert!(size > 0.0 && off.sqrt() < 0.1 * size.sqrt(), "{method} {name}: {off} of {size}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn more_places_than_rows_for_them_are_an_error() -> Outcome {
+    let model = load(&checkpoint(), "thinker_only")?;
+    let features = given("forward").get("input_features").cloned();
+    let Some(omni::model::Given::Floats { data, shape }) = features else { panic!("there are some") };
+    let inputs = Inputs::new().ints("input_ids", vec![1, 102, 102, 102], [1, 4]);
+    let error = model.forward(&inputs.floats("input_features", data.to_vec(), shape));
+    let error = error.expect_err("two rows for three places").to_string();
+    assert!(error.contains("`thinker.placed`") && error.contains("holds 2, expected 0 to 1"), "{error}");
     Ok(())
 }

@@ -48,6 +48,7 @@ mod route;
 mod scan;
 mod shape;
 mod short_conv;
+mod sinusoids;
 mod softmax;
 
 #[cfg(test)]
@@ -109,6 +110,7 @@ const FAMILIES: &[&[Op]] = &[
     scan::OPS,
     shape::OPS,
     short_conv::OPS,
+    sinusoids::OPS,
     softmax::OPS,
 ];
 

@@ -364,12 +364,15 @@ impl Case<'_> {
         let prompt = width - steps;
         let seq2seq = inputs.get("decoder_input_ids").is_some();
         // What every step is given: the encoder's inputs, or what a decoder takes beside tokens.
-        let step = |name: &str| match seq2seq {
-            true => name.starts_with("decoder_"),
-            false => name == "input_ids" || name == "attention_mask",
+        let tokens = |name: &str| {
+            if seq2seq {
+                name.starts_with("decoder_")
+            } else {
+                name == "input_ids" || name == "attention_mask"
+            }
         };
         let mut fixed = Inputs::new();
-        for name in inputs.names().filter(|name| !step(name)) {
+        for name in inputs.names().filter(|name| !tokens(name)) {
             fixed = match inputs.get(name) {
                 Some(Given::Ints { data, shape }) => fixed.ints(name, data.to_vec(), shape.clone()),
                 Some(Given::Floats { data, shape }) => fixed.floats(name, data.to_vec(), shape.clone()),
