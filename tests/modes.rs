@@ -115,6 +115,31 @@ fn what_is_trained_is_saved_for_the_same_mode() -> Outcome {
 }
 
 #[test]
+fn a_thinker_stored_without_the_rest_gives_the_same() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(checkpoint().join("config.json"))?)?;
+    let mut config = config["thinker_config"].take();
+    config["architectures"] = serde_json::json!(["Qwen2_5OmniThinkerForConditionalGeneration"]);
+    fs::write(dir.path().join("config.json"), config.to_string())?;
+    let bytes = fs::read(checkpoint().join("model.safetensors"))?;
+    let tensors = SafeTensors::deserialize(&bytes)?;
+    let logits = |model: &Model| -> Result<Vec<f32>, Box<dyn Error>> {
+        let outputs = model.forward(&given("forward"))?;
+        let logits = outputs.get("logits").ok_or("no logits")?.to_host();
+        Ok(logits.to_vec::<f32>().map_err(|error| format!("{error:?}"))?)
+    };
+    let wanted = logits(&load(&checkpoint(), "thinker_only")?)?;
+    for prefix in ["", "thinker."] {
+        let kept = tensors.tensors().into_iter().filter_map(|(name, tensor)| {
+            Some((format!("{prefix}{}", name.strip_prefix("thinker.")?), tensor))
+        });
+        safetensors::serialize_to_file(kept, None, &dir.path().join("model.safetensors"))?;
+        assert_eq!(logits(&load(dir.path(), "full")?)?, wanted, "{prefix}");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_command_line_knows_the_same_modes() -> Outcome {
     let omni = |args: &[&str]| -> Result<String, Box<dyn Error>> {
         let home = tempfile::tempdir()?;
