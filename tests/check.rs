@@ -319,3 +319,28 @@ fn a_page_is_printed_by_its_name() -> Outcome {
     assert_eq!(all.lines().count(), omni::lint::all().len());
     Ok(())
 }
+
+#[test]
+fn untried_conditions_are_listed() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let text = EXAMPLE_BASE.replace("return down(up(x))'", "return down(up(x)) if use_bias else x'");
+    fs::write(dir.path().join("toy.toml"), &text)?;
+    let test = |args: &[&str]| -> Result<(i32, String), Box<dyn Error>> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_omni"));
+        command.args(["test", "toy.toml", "--untested"]).args(args).current_dir(dir.path());
+        let ran = command.env_remove("OMNI_REGISTRY").env("XDG_CONFIG_HOME", dir.path()).output()?;
+        Ok((ran.status.code().ok_or("killed by a signal")?, String::from_utf8(ran.stdout)?))
+    };
+    let (code, out) = test(&[])?;
+    assert!(
+        code == 1 && out.starts_with("toy.toml:23:38: always holds: use_bias\n1 untested condition "),
+        "{out}"
+    );
+    let rows: Vec<Value> = serde_json::from_str(&test(&["--json"])?.1)?;
+    assert_eq!((&rows[0]["condition"], &rows[0]["always"]), (&Value::from("use_bias"), &Value::from(true)));
+    let expect = "\n[[expect]]\narchitecture = 'Toy'\nsample = { use_bias = false }\n";
+    fs::write(dir.path().join("toy.toml"), text + expect)?;
+    let (code, out) = test(&[])?;
+    assert!(code == 0 && out.starts_with("0 untested conditions"), "{out}");
+    Ok(())
+}

@@ -48,6 +48,22 @@ fn faults(registry: &Registry, architecture: &Architecture) -> Result<Vec<String
 }
 
 #[test]
+fn every_condition_of_a_family_is_tried_both_ways() {
+    let sources = Registry::embedded().expect("the shipped registry loads").sources;
+    let (registry, problems) = Registry::from_files(sources);
+    assert!(problems.is_empty(), "{problems}");
+    let (untested, both) = omni::expect::untested(&registry);
+    assert!(both > 100, "only {both} conditions were met");
+    // Layers have arguments that only overlays use.
+    let families = untested.iter().filter(|one| one.span.source.name.contains("/families/"));
+    let found: Vec<String> = families.map(|one| format!("{:?} {}", one.span, one.span.text())).collect();
+    assert!(
+        found.is_empty(),
+        "add an [[expect]] with `sample = {{ … }}` that sends these the other way: {found:#?}"
+    );
+}
+
+#[test]
 fn every_definition_traces_on_its_sample_and_keeps_its_contract() -> Result<(), Box<dyn Error>> {
     let registry = Registry::embedded()?;
     assert!(registry.architectures.len() > 20, "the shipped registry is missing");

@@ -10,8 +10,9 @@ use clap::builder::styling::{AnsiColor, Style};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use super::findings::plural;
 use super::{Global, Outcome, check, output};
-use crate::diag::{Source, line_column};
+use crate::diag::{Source, Span, line_column};
 use crate::expect;
 use crate::registry::{Expectation, Registry};
 
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   omni test                 every expectation of the `registry` folder here
   omni test family.toml     those of one file
+  omni test --untested      which conditions in definitions no sample and none of them tries both ways
 
 An expectation stands in a registry file:
   [[expect]]
@@ -27,7 +29,9 @@ An expectation stands in a registry file:
   config       = { hidden_size = 768, num_hidden_layers = 12 }    # or the path of a config.json
   parameters   = 124439808
   inputs       = { input_ids = \"[2, 5]\" }
-  outputs      = { logits = \"[2, 5, 50257]\" }";
+  outputs      = { logits = \"[2, 5, 50257]\" }
+
+`sample = { … }` in place of `config` is the architecture's sample, but for these fields.";
 
 /// Hold definitions to what their files expect of them: architecture, category, parameters, shapes of outputs.
 ///
@@ -37,6 +41,10 @@ An expectation stands in a registry file:
 pub(crate) struct Test {
     /// Files or folders; the `registry` folder here, or else the shipped registry, if none are given.
     paths: Vec<PathBuf>,
+    /// Instead, list the conditions in definitions that no sample and no expectation sends both ways; exits with 1 if
+    /// there are any.
+    #[arg(long)]
+    untested: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -48,6 +56,9 @@ impl Test {
         let base = check::base(&files, global)?;
         let (registry, problems) = Registry::from_files(base.into_iter().chain(files.iter().cloned()));
         let registry = problems.or_ok(registry)?;
+        if self.untested {
+            return self.untested(&registry, &files);
+        }
         let asked = |expected: &&Expectation| {
             files.iter().any(|file| Arc::ptr_eq(file, &expected.architecture.span.source))
         };
@@ -62,6 +73,39 @@ impl Test {
         };
         output::print(&text);
         Ok(ExitCode::from(u8::from(outcomes.iter().any(|outcome| !outcome.faults.is_empty()))))
+    }
+
+    /// Lists the conditions of these files that go one way only.
+    fn untested(&self, registry: &Registry, files: &[Arc<Source>]) -> Outcome {
+        let (mut found, both) = expect::untested(registry);
+        found.retain(|one| files.iter().any(|file| Arc::ptr_eq(file, &one.span.source)));
+        let place = |span: &Span| line_column(&span.source.text, span.range.start);
+        let text = if self.json {
+            let row = |one: &expect::OneWay| {
+                let (line, column) = place(&one.span);
+                let (file, condition) = (&one.span.source.name, one.span.text());
+                json!({ "file": file, "line": line, "column": column, "condition": condition, "always": one.always })
+            };
+            serde_json::to_string_pretty(&found.iter().map(row).collect::<Vec<_>>())? + "\n"
+        } else {
+            let mut text = String::new();
+            for one in &found {
+                let (line, column) = place(&one.span);
+                let way = if one.always { "always" } else { "never" };
+                let _ = writeln!(
+                    text,
+                    "{}:{line}:{column}: {way} holds: {}",
+                    one.span.source.name,
+                    one.span.text()
+                );
+            }
+            text + &format!(
+                "{} in these files, {both} tried both ways in all\n",
+                plural(found.len(), "untested condition")
+            )
+        };
+        output::print(&text);
+        Ok(ExitCode::from(u8::from(!found.is_empty())))
     }
 
     fn files(&self) -> Result<Vec<Arc<Source>>, Box<dyn std::error::Error>> {

@@ -7,13 +7,14 @@
 //! Absent on purpose: weights. What a definition computes is held against recordings, in the tests.
 
 mod suspects;
+mod untested;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::HumanCount;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::diag::{Problem, Source, Span, did_you_mean};
 use crate::facts::{self, Facts};
@@ -23,6 +24,8 @@ use crate::matcher::{Match, Matcher};
 use crate::ops::{Dim, TensorType};
 use crate::plan::{Param, Plan};
 use crate::registry::{Architecture, Expectation, ExpectedOf, Name, Registry, named};
+
+pub use untested::{OneWay, untested};
 
 /// How an expectation came out.
 #[derive(Debug, Clone)]
@@ -222,12 +225,32 @@ fn facts_of(
                 named(architecture, config.clone())
             }
         }
-        None => registry.sample(architecture)?.ok_or_else(|| {
-            Problem::error("missing-sample", at.clone(), "neither a config here nor a sample")
-                .help("say which config: config = { … }")
-        })?,
+        Some(ExpectedOf::Changed(changes)) => {
+            let mut config = sample(registry, architecture, at)?;
+            change(&mut config, changes);
+            config
+        }
+        None => sample(registry, architecture, at)?,
     };
     Ok(Facts::of_config(&architecture.name.text, config))
+}
+
+fn sample(registry: &Registry, architecture: &Architecture, at: &Span) -> Result<Value, Problem> {
+    registry.sample(architecture)?.ok_or_else(|| {
+        Problem::error("missing-sample", at.clone(), "neither a config here nor a sample")
+            .help("say which config: config = { … }")
+    })
+}
+
+/// Sets fields of a config; of a part only those that are given.
+fn change(config: &mut Value, changes: &Map<String, Value>) {
+    let Value::Object(config) = config else { return };
+    for (key, new) in changes {
+        match (config.get_mut(key), new) {
+            (Some(part @ Value::Object(_)), Value::Object(changes)) => change(part, changes),
+            _ => drop(config.insert(key.clone(), new.clone())),
+        }
+    }
 }
 
 /// A path as the registry file that names it has it; never the name of a repository.
@@ -315,6 +338,18 @@ mod tests {
                    inputs = { x = '[2, 5]' }\noutputs = { y = '[2, 3]' }\n";
         assert!(faults(all).is_empty(), "{:?}", faults(all));
         assert!(faults("parameters = 12\noutputs = { y = '[batch, 3]' }\n").is_empty());
+    }
+
+    #[test]
+    fn an_expectation_can_be_about_a_sample_that_is_changed() {
+        assert!(faults("sample = { wide = 6 }\nparameters = 18\n").is_empty());
+        let mut config = serde_json::json!({ "a": 1, "part": { "b": 2, "c": 3 } });
+        let changes = serde_json::json!({ "part": { "c": 4 }, "d": 5 });
+        change(&mut config, changes.as_object().expect("a table"));
+        assert_eq!(config, serde_json::json!({ "a": 1, "part": { "b": 2, "c": 4 }, "d": 5 }));
+        let text = format!("{TOY}[[expect]]\narchitecture = 'Toy'\nconfig = {{}}\nsample = {{}}\n");
+        let (registry, problems) = Registry::from_files([Source::new("toy.toml", text)]);
+        assert!(registry.expectations.is_empty() && problems.has_errors(), "one of the two");
     }
 
     #[test]

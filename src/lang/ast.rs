@@ -21,6 +21,13 @@ pub struct Expr {
 }
 
 impl Expr {
+    /// Whether it is `fail(…)`, which refuses a config.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(&self.kind, ExprKind::Call(callee, ..)
+            if matches!(&callee.kind, ExprKind::Name(name) if &**name == "fail"))
+    }
+
     /// Visits the expression and everything in it, outer ones first.
     pub fn each(&self, visit: &mut dyn FnMut(&Self)) {
         visit(self);

@@ -47,8 +47,11 @@ impl Tracer<'_> {
             ExprKind::Or(values) => self.logic(values, true, scope),
             ExprKind::Compare(first, rest) => self.comparison(first, rest, &expr.range, scope),
             ExprKind::IfElse(test, then, other) => {
-                let branch = if self.test(test, scope)? { then } else { other };
-                self.eval(branch, scope)
+                let holds = self.test(test, scope)?;
+                if !then.is_refusal() && !other.is_refusal() {
+                    self.went(|| scope.span(&test.range), holds);
+                }
+                self.eval(if holds { then } else { other }, scope)
             }
             ExprKind::Call(callee, arguments, named) => {
                 self.call(callee, arguments, named, &expr.range, scope)

@@ -71,7 +71,15 @@ impl Tracer<'_> {
                 StmtKind::If(branches) => {
                     for (test, body) in branches {
                         let taken = match test {
-                            Some(test) => self.test(test, scope)?,
+                            Some(test) => {
+                                let holds = self.test(test, scope)?;
+                                let refuses = matches!(body.as_slice(),
+                                    [Stmt { kind: StmtKind::Expr(only), .. }] if only.is_refusal());
+                                if !refuses {
+                                    self.went(|| scope.span(&test.range), holds);
+                                }
+                                holds
+                            }
                             None => true,
                         };
                         if taken {

@@ -34,7 +34,7 @@ mod tree;
 mod value;
 
 pub use builtins::functions;
-pub use notes::{Noted, Notes, Placed};
+pub use notes::{Branch, Noted, Notes, Placed};
 pub use parses::{Parses, Syntax, default_of};
 pub use program::Program;
 pub use tracer::SYMBOLS;

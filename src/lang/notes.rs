@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: judgement. What fails ends the tracing, and the notes hold what was met until then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::diag::Span;
@@ -26,9 +26,21 @@ pub struct Placed {
     pub path: String,
 }
 
+/// A condition, and which ways it went. One of which a way ends in `fail(…)` is none: it refuses configs.
+#[derive(Debug, Clone)]
+pub struct Branch {
+    /// Where it stands.
+    pub span: Span,
+    /// Whether it held somewhere.
+    pub held: bool,
+    /// Whether it did not somewhere.
+    pub failed: bool,
+}
+
 /// What tracing met.
 #[derive(Debug, Default)]
 pub struct Notes {
+    pub(super) branches: BTreeMap<(usize, usize, usize), Branch>,
     pub(super) values: HashMap<(usize, usize, usize), Noted>,
     /// The entries of layers with their paths, in the order of the tree.
     pub layers: Vec<Placed>,
@@ -41,6 +53,18 @@ impl Notes {
     #[must_use]
     pub fn at(&self, span: &Span) -> Option<&Noted> {
         self.values.get(&key(span))
+    }
+
+    /// The conditions that tracing met.
+    pub fn branches(&self) -> impl Iterator<Item = &Branch> {
+        self.branches.values()
+    }
+
+    pub(super) fn went(&mut self, span: Span, holds: bool) {
+        let new = || Branch { span: span.clone(), held: false, failed: false };
+        let branch = self.branches.entry(key(&span)).or_insert_with(new);
+        branch.held |= holds;
+        branch.failed |= !holds;
     }
 
     pub(super) fn note(&mut self, span: &Span, noted: impl FnOnce() -> Noted) {

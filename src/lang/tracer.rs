@@ -176,6 +176,13 @@ impl<'r> Tracer<'r> {
         Ok(module)
     }
 
+    /// Notes which way a condition went.
+    pub(super) fn went(&mut self, span: impl FnOnce() -> Span, holds: bool) {
+        if let Some(notes) = &mut self.notes {
+            notes.went(span(), holds);
+        }
+    }
+
     /// Notes what a name stands for.
     pub(super) fn note(
         &mut self,

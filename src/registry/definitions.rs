@@ -28,6 +28,18 @@ impl Reader<'_> {
                 return None;
             }
         };
+        let changes = raw.sample.map(|changes| {
+            let entries = changes.get_ref().iter().map(|(key, value)| (key.clone(), json(value))).collect();
+            (self.span(changes.span()), ExpectedOf::Changed(entries))
+        });
+        let config = match (config, changes) {
+            (Some(_), Some((span, _))) => {
+                let problem = Problem::error("wrong-value", span, "both a config and a change of the sample");
+                self.problem(problem.help("keep one of the two"));
+                return None;
+            }
+            (config, changes) => config.or(changes.map(|(_, changes)| changes)),
+        };
         Some(Expectation {
             architecture,
             what: raw.what,

@@ -229,6 +229,9 @@ pub struct RawExpect {
     /// architecture's sample config if it is absent.
     #[schemars(with = "Option<serde_json::Value>")]
     pub config: Option<Spanned<toml::Value>>,
+    /// What is otherwise than in the architecture's sample config, which is then what the rest is about.
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    pub sample: Option<Spanned<toml::Table>>,
     /// The category that such a config is expected to be of.
     pub category: Option<Text>,
     /// The `model_type` that such a config is expected to have.

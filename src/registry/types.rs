@@ -265,6 +265,8 @@ pub struct Expectation {
 pub enum ExpectedOf {
     /// Written beside it.
     Written(serde_json::Map<String, serde_json::Value>),
+    /// The sample, but for these fields.
+    Changed(serde_json::Map<String, serde_json::Value>),
     /// In this file or model directory, relative to the registry file.
     Path(Name),
 }

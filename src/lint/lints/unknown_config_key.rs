@@ -9,7 +9,7 @@ use crate::registry::{ConfigTable, ExpectedOf, Fallback};
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "unknown-config-key",
     level: Level::Warning,
-    what: "A key of a `sample`, or of the `config` of an `[[expect]]`, that is no field of the config table, but nearly \
+    what: "A key of a `sample`, or of the `config` or `sample` of an `[[expect]]`, that is no field of the config table, but nearly \
            is; or one of `aliases` that stands for no field.",
     why: "A config may hold anything, so nobody else notices: the value is passed over, and the default is used.",
     bad: "[config.toy]\nrequired = [\"vocab_size\", \"size\", \"wide\"]\ndefaults = { use_bias = true }\nsample   = { vocab_size = 8, size = 4, wide = 6, use_bais = false }\n",
@@ -30,7 +30,7 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         }
     }
     for expected in registry.expectations.iter().filter(|expected| context.is_checked(&expected.architecture.span)) {
-        let Some(ExpectedOf::Written(config)) = &expected.config else { continue };
+        let Some(ExpectedOf::Written(config) | ExpectedOf::Changed(config)) = &expected.config else { continue };
         let architecture = registry.architectures.get(&expected.architecture.text);
         let table = architecture.and_then(|found| context.tables.get(found.config.as_ref()?.text.as_str()));
         if let Some(table) = table {
