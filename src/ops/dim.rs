@@ -136,6 +136,9 @@ impl Dim {
         if let (Self::Known(a), Self::Known(b)) = (self, other) {
             return a.checked_add(*b).map(Self::Known).ok_or(DimError::Overflow);
         }
+        if let (size, Self::Known(0)) | (Self::Known(0), size) = (self, other) {
+            return Ok(size.clone());
+        }
         let mut terms = self.terms();
         for (product, factor) in other.terms() {
             let sum = terms.entry(product).or_insert(0);
@@ -159,6 +162,9 @@ impl Dim {
     pub fn mul(&self, other: &Self) -> Result<Self, DimError> {
         if let (Self::Known(a), Self::Known(b)) = (self, other) {
             return a.checked_mul(*b).map(Self::Known).ok_or(DimError::Overflow);
+        }
+        if let (size, Self::Known(1)) | (Self::Known(1), size) = (self, other) {
+            return Ok(size.clone());
         }
         let mut terms = Terms::new();
         for (left, a) in &self.terms() {

@@ -13,16 +13,40 @@ use super::dim::Dim;
 use super::shape::{product, quotient};
 use super::types::show_shape;
 
-/// One part of a side: the names that are merged into one axis of the tensor; none for an axis of size 1.
-type Group = Vec<String>;
+/// An elementary axis, as a pattern writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Axis<'p> {
+    /// One with a name.
+    Named(&'p str),
+    /// A new one of this size; its place tells it from others of the same size.
+    New(i64, usize),
+    /// All that are not named: `...`.
+    Rest,
+    /// One of those that `...` covers.
+    Covered(usize),
+}
+
+impl fmt::Display for Axis<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(name) => f.write_str(name),
+            Self::New(size, _) => write!(f, "{size}"),
+            Self::Rest => f.write_str("..."),
+            Self::Covered(index) => write!(f, "…{index}"),
+        }
+    }
+}
+
+/// One part of a side: what is merged into one axis of the tensor; nothing for an axis of size 1.
+type Group<'p> = Vec<Axis<'p>>;
 
 /// What a pattern says of one tensor.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct Plan<'p> {
     /// The elementary axes on the left, in order, with their sizes.
-    pub(super) left: Vec<(String, Dim)>,
+    pub(super) left: Vec<(Axis<'p>, Dim)>,
     /// The elementary axes on the right, in order.
-    pub(super) right: Vec<(String, Dim)>,
+    pub(super) right: Vec<(Axis<'p>, Dim)>,
     /// The shape of the result.
     pub(super) shape: Vec<Dim>,
 }
@@ -37,47 +61,56 @@ fn is_name(text: &str) -> bool {
         && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
 }
 
-/// Reads one side; `...` becomes the group `["..."]`.
-fn side(text: &str, numbers: bool) -> Result<Vec<Group>, Fault> {
-    let spaced = text.replace('(', " ( ").replace(')', " ) ");
-    let mut groups: Vec<Group> = Vec::new();
-    let mut open: Option<Group> = None;
-    for token in spaced.split_whitespace() {
-        match (token, &mut open) {
+/// The words of a side, brackets among them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split_whitespace().flat_map(|word| word.split_inclusive(['(', ')']));
+    parts.flat_map(|part| {
+        let (word, bracket) = part.split_at(part.len() - usize::from(part.ends_with(['(', ')'])));
+        [word, bracket].into_iter().filter(|word| !word.is_empty())
+    })
+}
+
+/// Reads one side.
+fn side(text: &str, numbers: bool) -> Result<Vec<Group<'_>>, Fault> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut open: Option<Group<'_>> = None;
+    for word in words(text) {
+        match (word, &mut open) {
             ("(", None) => open = Some(Vec::new()),
             ("(", Some(_)) => return Err(bad(format!("a `(` within parentheses in `{}`", text.trim()))),
             (")", _) => match open.take() {
                 Some(group) => groups.push(group),
                 None => return Err(bad(format!("a `)` without its `(` in `{}`", text.trim()))),
             },
-            ("...", None) => groups.push(vec![token.to_owned()]),
+            ("...", None) => groups.push(vec![Axis::Rest]),
             ("1", None) => groups.push(Vec::new()),
             ("1", Some(_)) => {}
-            (name, place)
-                if is_name(name) || (numbers && name.parse::<i64>().is_ok_and(|number| number > 0)) =>
-            {
-                // A number is an axis of its own; its place tells it from others of the same size.
-                let name = if is_name(name) { name.to_owned() } else { format!("{name}#{}", groups.len()) };
+            (word, place) => {
+                let number = || word.parse().ok().filter(|size| numbers && *size > 0);
+                let new = || number().map(|size| Axis::New(size, groups.len()));
+                let axis = if is_name(word) { Some(Axis::Named(word)) } else { new() };
+                let Some(axis) = axis else {
+                    return Err(bad(format!("`{word}` in `{}` is no name of an axis", text.trim())));
+                };
                 match place {
-                    Some(group) => group.push(name),
-                    None => groups.push(vec![name]),
+                    Some(group) => group.push(axis),
+                    None => groups.push(vec![axis]),
                 }
             }
-            (other, _) => return Err(bad(format!("`{other}` in `{}` is no name of an axis", text.trim()))),
         }
     }
     if open.is_some() {
         return Err(bad(format!("a `(` without its `)` in `{}`", text.trim())));
     }
-    let names: Vec<&String> = groups.iter().flatten().collect();
-    match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
-        Some((_, name)) => Err(bad(format!("the axis `{name}` stands twice in `{}`", text.trim()))),
+    let all: Vec<&Axis<'_>> = groups.iter().flatten().collect();
+    match all.iter().enumerate().find(|(index, axis)| all[..*index].contains(axis)) {
+        Some((_, axis)) => Err(bad(format!("the axis `{axis}` stands twice in `{}`", text.trim()))),
         None => Ok(groups),
     }
 }
 
 /// Both sides of a pattern.
-fn sides(pattern: &str) -> Result<[Vec<Group>; 2], Fault> {
+fn sides(pattern: &str) -> Result<[Vec<Group<'_>>; 2], Fault> {
     let Some((left, right)) = pattern.split_once("->") else {
         return Err(bad(format!("`{pattern}` has no `->`"))
             .help("write the axes before and after, as in `b (h w) c -> b h w c`"));
@@ -86,9 +119,11 @@ fn sides(pattern: &str) -> Result<[Vec<Group>; 2], Fault> {
 }
 
 /// The dots replaced by one group for each axis that they cover.
-fn spread(groups: Vec<Group>, covered: usize) -> Vec<Group> {
-    let dots = || (0..covered).map(|index| vec![format!("…{index}")]).collect();
-    groups.into_iter().flat_map(|group| if group == ["..."] { dots() } else { vec![group] }).collect()
+fn spread(groups: Vec<Group<'_>>, covered: usize) -> Vec<Group<'_>> {
+    let Some(at) = groups.iter().position(|group| *group == [Axis::Rest]) else { return groups };
+    let mut groups = groups;
+    groups.splice(at..=at, (0..covered).map(|index| vec![Axis::Covered(index)]));
+    groups
 }
 
 /// What the pattern says of a tensor of this shape, with sizes by name.
@@ -97,15 +132,16 @@ fn spread(groups: Vec<Group>, covered: usize) -> Vec<Group> {
 ///
 /// # Errors
 /// A fault that names the axis at fault.
-pub(super) fn plan(
+pub(super) fn plan<'p>(
     call: &mut Call,
-    pattern: &str,
+    pattern: &'p str,
     shape: &[Dim],
     sizes: &[(Arc<str>, Dim)],
-) -> Result<Plan, Fault> {
+) -> Result<Plan<'p>, Fault> {
     let [left, right] = sides(pattern)?;
-    let dots = left.iter().any(|group| group == &["..."]);
-    if !dots && right.iter().any(|group| group == &["..."]) {
+    let is_rest = |group: &Group<'_>| *group == [Axis::Rest];
+    let dots = left.iter().any(is_rest);
+    if !dots && right.iter().any(is_rest) {
         return Err(bad(format!("`...` stands on the right of `{pattern}` only")));
     }
     let named = left.len() - usize::from(dots);
@@ -119,64 +155,88 @@ pub(super) fn plan(
         return Err(Fault::shape(message).of("pattern"));
     };
     let (left, right) = (spread(left, covered), spread(right, covered));
-    let mut known: Vec<(String, Dim)> = Vec::new();
+    let mut known: Vec<(Axis<'p>, Dim)> = Vec::with_capacity(shape.len());
     for (group, whole) in left.iter().zip(shape) {
-        known.extend(resolve(call, pattern, group, whole, sizes)?);
+        resolve(call, pattern, group, whole, sizes, &mut known)?;
     }
-    let mut found = Vec::new();
-    for name in right.iter().flatten() {
-        let number = name.split_once('#').and_then(|(number, _)| number.parse().ok()).map(Dim::Known);
-        let size = known.iter().find(|(known, _)| known == name).map(|(_, size)| size.clone());
-        let given = || sizes.iter().find(|(known, _)| **known == **name).map(|(_, size)| size.clone());
-        let Some(size) = size.or(number).or_else(given) else {
-            let fault =
-                bad(format!("the axis `{name}` stands on the right of `{pattern}` only and has no size"));
-            return Err(fault.help(format!("give `{name}=…`, or name it on the left")));
-        };
-        found.push((name.clone(), size));
+    let mut found: Vec<(Axis<'p>, Dim)> = Vec::with_capacity(known.len());
+    let mut merged = Vec::with_capacity(right.len());
+    for group in &right {
+        let start = found.len();
+        for axis in group {
+            let size = match (known.iter().find(|(known, _)| known == axis), axis) {
+                (Some((_, size)), _) => Some(size.clone()),
+                (None, Axis::New(size, _)) => Some(Dim::Known(*size)),
+                (None, axis) => given(*axis, sizes).cloned(),
+            };
+            let Some(size) = size else {
+                let message =
+                    format!("the axis `{axis}` stands on the right of `{pattern}` only and has no size");
+                return Err(bad(message).help(format!("give `{axis}=…`, or name it on the left")));
+            };
+            found.push((*axis, size));
+        }
+        let sizes: Vec<Dim> = found[start..].iter().map(|(_, size)| size.clone()).collect();
+        merged.push(product(&sizes)?);
     }
-    let is_used = |name: &str| known.iter().chain(&found).any(|(known, _)| known == name);
+    let is_used = |name: &str| known.iter().chain(&found).any(|(axis, _)| *axis == Axis::Named(name));
     if let Some((name, _)) = sizes.iter().find(|(name, _)| !is_used(name)) {
         return Err(bad(format!("`{name}` is given a size, but `{pattern}` has no such axis")));
-    }
-    let size_of = |name: &String| found.iter().find(|(known, _)| known == name).map(|(_, size)| size.clone());
-    let mut merged = Vec::new();
-    for group in &right {
-        merged.push(product(&group.iter().filter_map(size_of).collect::<Vec<_>>())?);
     }
     Ok(Plan { left: known, right: found, shape: merged })
 }
 
-/// The sizes of one group's axes, of which at most one is left open.
-fn resolve(
+/// The size that the caller gives an axis.
+fn given<'s>(axis: Axis<'_>, sizes: &'s [(Arc<str>, Dim)]) -> Option<&'s Dim> {
+    let Axis::Named(name) = axis else { return None };
+    sizes.iter().find(|(known, _)| **known == *name).map(|(_, size)| size)
+}
+
+/// What two sizes are of, for whoever compares them.
+fn what<'w>(part: impl fmt::Display + 'w, pattern: &'w str) -> impl fmt::Display + 'w {
+    fmt::from_fn(move |f| write!(f, "the axis `{part}` of `{pattern}` and its size"))
+}
+
+/// Adds the sizes of one group's axes to `known`; at most one of them is left open.
+fn resolve<'p>(
     call: &mut Call,
     pattern: &str,
-    group: &Group,
+    group: &Group<'p>,
     whole: &Dim,
     sizes: &[(Arc<str>, Dim)],
-) -> Result<Vec<(String, Dim)>, Fault> {
-    let given =
-        |name: &String| sizes.iter().find(|(known, _)| **known == **name).map(|(_, size)| size.clone());
-    let what = |part| fmt::from_fn(move |f| write!(f, "the axis `{part}` of `{pattern}` and its size"));
+    known: &mut Vec<(Axis<'p>, Dim)>,
+) -> Result<(), Fault> {
     if group.is_empty() {
-        call.same(whole, &Dim::Known(1), what("1")).map_err(|fault| fault.of("pattern"))?;
-        return Ok(Vec::new());
+        return call.same(whole, &Dim::Known(1), what(1, pattern)).map_err(|fault| fault.of("pattern"));
     }
-    let parts = group.iter().map(|name| (name, given(name))).collect::<Vec<_>>();
-    let open: Vec<&String> = parts.iter().filter(|(_, size)| size.is_none()).map(|(name, _)| *name).collect();
-    let closed = product(&parts.iter().filter_map(|(_, size)| size.clone()).collect::<Vec<_>>())?;
-    let shown = if let [one] = group.as_slice() { one.clone() } else { format!("({})", group.join(" ")) };
-    let rest = match open.as_slice() {
-        [] => {
-            call.same(whole, &closed, what(&shown)).map_err(|fault| fault.of("pattern"))?;
+    let shown = fmt::from_fn(|f| match group.as_slice() {
+        [one] => write!(f, "{one}"),
+        several => {
+            for (index, axis) in several.iter().enumerate() {
+                write!(f, "{}{axis}", if index == 0 { "(" } else { " " })?;
+            }
+            f.write_str(")")
+        }
+    });
+    let closed: Vec<Dim> = group.iter().filter_map(|axis| given(*axis, sizes).cloned()).collect();
+    let closed = product(&closed)?;
+    let mut open = group.iter().filter(|axis| given(**axis, sizes).is_none());
+    let rest = match (open.next(), open.next()) {
+        (None, _) => {
+            call.same(whole, &closed, what(&shown, pattern)).map_err(|fault| fault.of("pattern"))?;
             Dim::Known(1)
         }
-        [_] if closed == Dim::Known(0) => return Err(bad(format!("the sizes in `{shown}` are 0"))),
-        [_] => quotient(call, whole, &closed, what(&shown)).map_err(|fault| fault.of("pattern"))?,
-        [first, second, ..] => {
+        (Some(_), None) if closed == Dim::Known(0) => {
+            return Err(bad(format!("the sizes in `{shown}` are 0")));
+        }
+        (Some(_), None) => {
+            quotient(call, whole, &closed, what(&shown, pattern)).map_err(|fault| fault.of("pattern"))?
+        }
+        (Some(first), Some(second)) => {
             let fault = bad(format!("neither `{first}` nor `{second}` of `{shown}` has a size"));
             return Err(fault.help(format!("give `{first}=…` or `{second}=…`")));
         }
     };
-    Ok(parts.into_iter().map(|(name, size)| (name.clone(), size.unwrap_or_else(|| rest.clone()))).collect())
+    known.extend(group.iter().map(|axis| (*axis, given(*axis, sizes).unwrap_or(&rest).clone())));
+    Ok(())
 }

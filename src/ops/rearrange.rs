@@ -3,10 +3,12 @@
 //! In: a tensor, a pattern (`einops.rs`) and sizes by name, which may be symbolic. Out: the tensor that the right side
 //! describes. A call is one reshape, one permutation and one reshape, with repeats and reductions between.
 
+use std::sync::Arc;
+
 use super::Op;
 use super::call::{Call, Fault, Traced};
 use super::dim::Dim;
-use super::einops::{Plan, plan};
+use super::einops::{Axis, Plan, plan};
 use super::function::kernel;
 use super::kernel::{Context, RunError};
 use super::reduce::{amax, amin, drop_axes, mean, sum};
@@ -52,18 +54,18 @@ struct Steps {
 type Reduction = fn(Value, &[usize]) -> Value;
 
 impl Steps {
-    fn new(plan: Plan) -> Self {
-        let is_left = |name: &String| plan.left.iter().any(|(left, _)| left == name);
-        let on_right = |name: &String| plan.right.iter().any(|(right, _)| right == name);
+    fn new(plan: Plan<'_>) -> Self {
+        let is_left = |axis: &Axis<'_>| plan.left.iter().any(|(left, _)| left == axis);
+        let on_right = |axis: &Axis<'_>| plan.right.iter().any(|(right, _)| right == axis);
         let reduced = (0..plan.left.len()).filter(|index| !on_right(&plan.left[*index].0)).collect();
-        let kept: Vec<&String> =
-            plan.left.iter().map(|(name, _)| name).filter(|name| on_right(name)).collect();
-        let place = |name: &String| kept.iter().position(|kept| *kept == name);
-        let order = plan.right.iter().filter_map(|(name, _)| place(name)).collect();
+        let kept: Vec<&Axis<'_>> =
+            plan.left.iter().map(|(axis, _)| axis).filter(|axis| on_right(axis)).collect();
+        let place = |axis: &Axis<'_>| kept.iter().position(|kept| *kept == axis);
+        let order = plan.right.iter().filter_map(|(axis, _)| place(axis)).collect();
         let narrow = plan
             .right
             .iter()
-            .map(|(name, size)| if is_left(name) { size.clone() } else { Dim::Known(1) })
+            .map(|(axis, size)| if is_left(axis) { size.clone() } else { Dim::Known(1) })
             .collect();
         let wide = plan.right.into_iter().map(|(_, size)| size).collect();
         let split = plan.left.into_iter().map(|(_, size)| size).collect();
@@ -83,58 +85,65 @@ impl Steps {
     }
 }
 
-/// A name that stands here and not there.
-fn lonely<'a>(here: &'a [(String, Dim)], there: &[(String, Dim)]) -> Option<&'a str> {
-    let mut names = here.iter().map(|(name, _)| name.as_str());
-    names.find(|name| !there.iter().any(|(other, _)| other == name))
+/// An axis that stands here and not there.
+fn lonely<'p>(here: &[(Axis<'p>, Dim)], there: &[(Axis<'p>, Dim)]) -> Option<Axis<'p>> {
+    here.iter().map(|(axis, _)| *axis).find(|axis| !there.iter().any(|(other, _)| other == axis))
 }
 
-/// Reads the arguments that all three have.
-fn read(call: &mut Call) -> Result<(TensorType, String, Plan), Fault> {
-    let x = call.tensor("x")?;
-    let pattern = call.str("pattern")?;
-    let sizes = call.named_dims("sizes")?;
-    let plan = plan(call, &pattern, &x.shape, &sizes)?;
-    Ok((x, pattern.to_string(), plan))
+/// The arguments that all three have.
+struct Given {
+    x: TensorType,
+    pattern: Arc<str>,
+    sizes: Vec<(Arc<str>, Dim)>,
 }
 
-fn refuse_left(plan: &Plan, pattern: &str) -> Result<(), Fault> {
-    let Some(name) = lonely(&plan.left, &plan.right) else { return Ok(()) };
-    let fault =
-        Fault::value(format!("the axis `{name}` stands on the left of `{pattern}` only")).of("pattern");
-    Err(fault.help("use `reduce` to sum an axis away"))
+impl Given {
+    fn read(call: &mut Call) -> Result<Self, Fault> {
+        Ok(Self { x: call.tensor("x")?, pattern: call.str("pattern")?, sizes: call.named_dims("sizes")? })
+    }
+
+    fn plan(&self, call: &mut Call) -> Result<Plan<'_>, Fault> {
+        plan(call, &self.pattern, &self.x.shape, &self.sizes)
+    }
+
+    fn refuse_left(&self, plan: &Plan<'_>) -> Result<(), Fault> {
+        let Some(axis) = lonely(&plan.left, &plan.right) else { return Ok(()) };
+        let fault = Fault::value(format!("the axis `{axis}` stands on the left of `{}` only", self.pattern));
+        Err(fault.of("pattern").help("use `reduce` to sum an axis away"))
+    }
+
+    fn refuse_right(&self, plan: &Plan<'_>) -> Result<(), Fault> {
+        let Some(axis) = lonely(&plan.right, &plan.left) else { return Ok(()) };
+        let fault = Fault::value(format!("the axis `{axis}` stands on the right of `{}` only", self.pattern));
+        Err(fault.of("pattern").help("use `repeat` to make an axis"))
+    }
 }
 
-fn refuse_right(plan: &Plan, pattern: &str) -> Result<(), Fault> {
-    let Some(name) = lonely(&plan.right, &plan.left) else { return Ok(()) };
-    let name = name.split('#').next().unwrap_or_default();
-    let fault =
-        Fault::value(format!("the axis `{name}` stands on the right of `{pattern}` only")).of("pattern");
-    Err(fault.help("use `repeat` to make an axis"))
-}
-
-fn traced(x: &TensorType, plan: Plan, how: Reduction) -> Traced {
+fn traced(x: &TensorType, plan: Plan<'_>, how: Reduction) -> Traced {
     let ty = x.with_shape(plan.shape.clone());
     let steps = Steps::new(plan);
     Traced::one(kernel(move |mut inputs, context| Ok(steps.run(inputs.take(), how, context)?.into())), ty)
 }
 
 fn rearrange(call: &mut Call) -> Result<Traced, Fault> {
-    let (x, pattern, plan) = read(call)?;
-    refuse_left(&plan, &pattern)?;
-    refuse_right(&plan, &pattern)?;
-    Ok(traced(&x, plan, sum))
+    let given = Given::read(call)?;
+    let plan = given.plan(call)?;
+    given.refuse_left(&plan)?;
+    given.refuse_right(&plan)?;
+    Ok(traced(&given.x, plan, sum))
 }
 
 fn repeat(call: &mut Call) -> Result<Traced, Fault> {
-    let (x, pattern, plan) = read(call)?;
-    refuse_left(&plan, &pattern)?;
-    Ok(traced(&x, plan, sum))
+    let given = Given::read(call)?;
+    let plan = given.plan(call)?;
+    given.refuse_left(&plan)?;
+    Ok(traced(&given.x, plan, sum))
 }
 
 fn reduce(call: &mut Call) -> Result<Traced, Fault> {
-    let (x, pattern, plan) = read(call)?;
-    refuse_right(&plan, &pattern)?;
+    let given = Given::read(call)?;
+    let plan = given.plan(call)?;
+    given.refuse_right(&plan)?;
     let how: Reduction = match &*call.str("how")? {
         "sum" => sum,
         "mean" => mean,
@@ -145,10 +154,10 @@ fn reduce(call: &mut Call) -> Result<Traced, Fault> {
             return Err(Fault::value(message).of("how"));
         }
     };
-    if x.kind != Kind::Float {
-        return Err(Fault::new("wrong-kind", format!("`x` is `{x}`, expected floats")).of("x"));
+    if given.x.kind != Kind::Float {
+        return Err(Fault::new("wrong-kind", format!("`x` is `{}`, expected floats", given.x)).of("x"));
     }
-    Ok(traced(&x, plan, how))
+    Ok(traced(&given.x, plan, how))
 }
 
 #[cfg(test)]
