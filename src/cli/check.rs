@@ -226,20 +226,20 @@ pub(super) fn base(
     files: &[Arc<Source>],
     global: &Global,
 ) -> Result<Vec<Arc<Source>>, Box<dyn std::error::Error>> {
-    let names: BTreeSet<PathBuf> = files.iter().map(|file| absolute(&file.name)).collect();
+    let names: BTreeSet<PathBuf> = files.iter().map(|file| absolute(Path::new(&file.name))).collect();
     let is_root =
         |folder: &Path| folder.join("categories.toml").is_file() && folder.join("tasks.toml").is_file();
     let root = names.iter().find_map(|name| name.ancestors().find(|folder| is_root(folder)));
-    let all = if let Some(root) = root {
+    let is_new = |path: &Path| !names.contains(&absolute(path));
+    if let Some(root) = root {
         // Of what is only stood upon, whatever can be read will do.
-        Registry::readable_sources(root).0
-    } else {
-        let overlays = super::sources(&global.overlays())?;
-        Registry::shipped()?.sources.iter().cloned().chain(overlays).collect()
-    };
-    Ok(all.into_iter().filter(|source| !names.contains(&absolute(&source.name))).collect())
+        return Ok(Registry::readable_sources(root, &is_new).0);
+    }
+    let overlays = super::sources(&global.overlays())?;
+    let all = Registry::shipped()?.sources.iter().cloned().chain(overlays);
+    Ok(all.filter(|source| is_new(Path::new(&source.name))).collect())
 }
 
-fn absolute(path: &str) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path))
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -148,7 +148,7 @@ pub(crate) fn sources(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, LoadError> 
 /// The registry files at the paths that a command was given, in that order, and why others there cannot be read.
 pub(crate) fn readable_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<LoadError>) {
     let (sources, faults): (Vec<_>, Vec<_>) =
-        paths.iter().map(|path| Registry::readable_sources(path)).unzip();
+        paths.iter().map(|path| Registry::readable_sources(path, &|_| true)).unzip();
     (sources.concat(), faults.into_iter().flatten().collect())
 }
 

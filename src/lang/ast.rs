@@ -158,15 +158,6 @@ pub enum StmtKind {
     Pass,
 }
 
-/// A parameter: its name and its default.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Param {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its default, if it has one.
-    pub default: Option<Expr>,
-}
-
 /// Operators with one operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the Python operator of that name")]

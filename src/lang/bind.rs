@@ -1,6 +1,5 @@
 //! Binds the arguments of a call to the parameters of a module or method, filling in defaults.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,9 +7,8 @@ use super::ast::TextRange;
 use super::call::Located;
 use super::instance::{Instance, Parameter};
 use super::tracer::{Mode, Scope, Tracer};
-use super::value::{Eval, Value};
-use crate::diag::{Problem, Span, did_you_mean};
-use crate::registry::Code;
+use super::value::{Eval, Locals, Value};
+use crate::diag::{Problem, did_you_mean};
 
 impl Tracer<'_> {
     /// Binds arguments to parameters, filling in defaults.
@@ -38,49 +36,39 @@ impl Tracer<'_> {
                     _ => self.with_definition(problem, parameters),
                 });
             };
-            bound.push((Arc::clone(&parameter.param.name), value));
+            bound.push((Arc::clone(&parameter.name), value));
         }
         for (keyword, (value, at)) in keywords {
             if bound.iter().any(|(name, _)| *name == keyword) {
                 let problem = scope.error("argument-twice", &at, format!("`{keyword}` is given twice"));
                 return Err(self.with_definition(problem, parameters));
             }
-            if !parameters.iter().any(|parameter| parameter.param.name == keyword) {
+            if !parameters.iter().any(|parameter| parameter.name == keyword) {
                 let message = format!("`{what}` has no argument `{keyword}`");
-                let help = did_you_mean(&keyword, parameters.iter().map(|parameter| &*parameter.param.name));
+                let help = did_you_mean(&keyword, parameters.iter().map(|parameter| &*parameter.name));
                 let problem = scope.error("unknown-argument", &at, message).maybe_help(help);
                 return Err(self.with_definition(problem, parameters));
             }
             bound.push((keyword, value));
         }
         for parameter in parameters {
-            let name = &parameter.param.name;
+            let name = &parameter.name;
             if bound.iter().any(|(bound, _)| bound == name) {
                 continue;
             }
-            let Some(default) = &parameter.param.default else {
+            let Some(default) = &parameter.default else {
                 let message = format!("`{what}` misses its argument `{name}`");
                 let problem = scope.error("missing-argument", range, message);
                 return Err(problem.related(parameter.code.span.clone(), "declared here"));
             };
-            // The default's ranges count from after the `=`.
-            let at = parameter.code.text.len()
-                - parameter.code.text.split_once('=').map_or("", |(_, rest)| rest).len();
-            let code = Code {
-                text: parameter.code.text[at..].to_owned(),
-                span: Span::new(
-                    &parameter.code.span.source,
-                    parameter.code.span.range.start + at..parameter.code.span.range.end,
-                ),
-            };
             let inner = Scope {
-                code: &code,
-                locals: BTreeMap::new(),
+                code: &default.code,
+                locals: Locals::default(),
                 instance: defaults_of,
                 config: Rc::clone(&scope.config),
                 mode: Mode::Numbers,
             };
-            bound.push((Arc::clone(name), self.eval(default, &inner)?));
+            bound.push((Arc::clone(name), self.eval(&default.expr, &inner)?));
         }
         Ok(bound)
     }

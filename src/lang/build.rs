@@ -1,7 +1,6 @@
 //! Builds the tree of layers: gives every layer its place and every tensor its name and shape.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use super::given::trace_back;
 use super::instance::{Blueprint, Instance, Parsed, blame, join};
 use super::notes::Placed;
 use super::tracer::{Mode, Scope, Tracer};
-use super::value::{Eval, Value};
+use super::value::{Eval, Locals, Value};
 use crate::diag::Problem;
 use crate::plan::{Param, ParamId};
 use crate::registry::{Architecture, Name};
@@ -32,14 +31,14 @@ impl Tracer<'_> {
     }
 
     fn build(&mut self, blueprint: &Blueprint, path: &str) -> Eval<Rc<Instance>> {
-        let module = Rc::clone(&blueprint.module);
+        let module = Arc::clone(&blueprint.module);
         let mut replacements = blueprint.replacements.to_vec();
         if !module.replace.is_empty() {
             replacements.insert(0, module.replace.clone());
         }
         let instance = Rc::new(Instance {
             path: Arc::from(path),
-            module: Rc::clone(&module),
+            module: Arc::clone(&module),
             config: Rc::clone(&blueprint.config),
             replacements: Rc::new(replacements),
             span: blueprint.span.clone(),
@@ -229,7 +228,7 @@ impl Tracer<'_> {
     pub(super) fn root(&mut self, architecture: &Architecture, config: Rc<Config>) -> Eval<Rc<Instance>> {
         self.mode.clone_from(&architecture.mode);
         let module = self.module(&architecture.module.text, &architecture.module.span)?;
-        if let Some(required) = module.args.iter().find(|parameter| parameter.param.default.is_none()) {
+        if let Some(required) = module.args.iter().find(|parameter| parameter.default.is_none()) {
             let message = format!("the root module `{}` needs an argument", module.name.text);
             return Err(Problem::error("missing-argument", required.code.span.clone(), message)
                 .help("give it a default, or read it from the config"));
@@ -240,21 +239,21 @@ impl Tracer<'_> {
             replacements: Rc::default(),
             span: architecture.name.span.clone(),
             parent: Weak::new(),
-            module: Rc::clone(&module),
+            module: Arc::clone(&module),
         };
-        let mut with_defaults = BTreeMap::new();
+        let mut with_defaults = Vec::new();
         for parameter in &module.args {
-            if let Some(default) = &parameter.param.default {
+            if let Some(default) = &parameter.default {
                 let scope = Scope {
-                    code: &parameter.code,
-                    locals: BTreeMap::new(),
+                    code: &default.code,
+                    locals: Locals::default(),
                     instance: None,
                     config: Rc::clone(&blueprint.config),
                     mode: Mode::Numbers,
                 };
-                with_defaults.insert(Arc::clone(&parameter.param.name), self.eval(default, &scope)?);
+                with_defaults.push((Arc::clone(&parameter.name), self.eval(&default.expr, &scope)?));
             }
         }
-        self.realize(&Blueprint { arguments: with_defaults.into_iter().collect(), ..blueprint }, "")
+        self.realize(&Blueprint { arguments: with_defaults, ..blueprint }, "")
     }
 }

@@ -73,16 +73,15 @@ impl Tracer<'_> {
     /// What is called. A config field that shares its name with a function gives way to the function.
     fn callee(&mut self, callee: &Expr, scope: &Scope<'_>) -> Eval<Value> {
         let ExprKind::Name(name) = &callee.kind else { return self.eval(callee, scope) };
-        let found = self.lookup(name, scope)?;
-        match found {
-            Some(value @ (Value::Layer(_) | Value::Method(..) | Value::Class(_) | Value::Bound(..))) => {
-                Ok(value)
-            }
-            found => match self.callable(name, scope).or(found) {
-                Some(value) => Ok(value),
-                None => Err(self.unknown(name, &callee.range, scope)),
-            },
+        let own = scope.own(name);
+        if let Some(Value::Layer(_) | Value::Method(..) | Value::Class(_) | Value::Bound(..)) = own {
+            return own.ok_or_else(|| self.unknown(name, &callee.range, scope));
         }
+        if let Some(value) = self.callable(name, scope).or(own) {
+            return Ok(value);
+        }
+        let found = self.lookup(name, scope)?;
+        found.ok_or_else(|| self.unknown(name, &callee.range, scope))
     }
 
     fn no_keywords(&self, name: &str, keywords: &[(Arc<str>, Located)], scope: &Scope<'_>) -> Eval<()> {

@@ -143,7 +143,7 @@ fn follow(layer: &Rc<Instance>, expr: &Expr, steps: usize, way: &mut Way) {
             way.add(&code.span, format!("`{name}` is computed here"));
         }
     }
-    let is_argument = |name: &str| layer.module.args.iter().any(|argument| &*argument.param.name == name);
+    let is_argument = |name: &str| layer.module.args.iter().any(|argument| &*argument.name == name);
     if !names.iter().any(|name| is_argument(name)) {
         return;
     }

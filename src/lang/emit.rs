@@ -1,6 +1,5 @@
 //! Calls of ops: arguments bound to the signature, checked by the op, written as an instruction.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ast::TextRange;
@@ -10,7 +9,7 @@ use super::tracer::{Mode, Scope, Tracer};
 use super::value::{Eval, Value};
 use crate::diag::did_you_mean;
 use crate::ops::call::{Arg, resolve_axis};
-use crate::ops::{self, Call, Slot};
+use crate::ops::{self, Call};
 use crate::plan::{Constraint, Instr};
 
 impl Tracer<'_> {
@@ -56,8 +55,9 @@ impl Tracer<'_> {
         let Some((op, parameters)) = ops::find(name) else {
             return Err(scope.error("unknown-name", range, format!("there is no op `{name}`")));
         };
-        let mut places: BTreeMap<&'static str, TextRange> = BTreeMap::new();
-        let mut arguments: BTreeMap<&'static str, Arg> = BTreeMap::new();
+        let mut places: Vec<(&'static str, TextRange)> =
+            Vec::with_capacity(positional.len() + keywords.len());
+        let mut arguments: Vec<(&'static str, Arg)> = Vec::with_capacity(parameters.len());
         let mut free = parameters.iter().filter(|parameter| !parameter.keyword_only);
         let given = positional.len();
         for (value, at) in positional {
@@ -68,21 +68,21 @@ impl Tracer<'_> {
                 );
                 return Err(scope.error("too-many-arguments", &at, message).help(signature(op)));
             };
-            arguments.insert(parameter.name, self.argument(&value, &at, scope)?);
-            places.insert(parameter.name, at);
+            arguments.push((parameter.name, self.argument(value, &at, scope)?));
+            places.push((parameter.name, at));
         }
         let mut collected: Vec<(Arc<str>, Arg)> = Vec::new();
         for (keyword, (value, at)) in keywords {
-            let argument = self.argument(&value, &at, scope)?;
+            let argument = self.argument(value, &at, scope)?;
             let parameter =
                 parameters.iter().find(|parameter| parameter.name == &*keyword && !parameter.variadic);
             match parameter {
-                Some(parameter) if places.contains_key(parameter.name) => {
+                Some(parameter) if places.iter().any(|(name, _)| *name == parameter.name) => {
                     return Err(scope.error("argument-twice", &at, format!("`{keyword}` is given twice")));
                 }
                 Some(parameter) => {
-                    arguments.insert(parameter.name, argument);
-                    places.insert(parameter.name, at);
+                    arguments.push((parameter.name, argument));
+                    places.push((parameter.name, at));
                 }
                 None if parameters.iter().any(|parameter| parameter.variadic) => {
                     collected.push((keyword, argument));
@@ -97,22 +97,21 @@ impl Tracer<'_> {
         }
         for parameter in parameters {
             if parameter.variadic {
-                arguments.insert(parameter.name, Arg::Named(std::mem::take(&mut collected)));
-            } else if !arguments.contains_key(parameter.name) {
+                arguments.push((parameter.name, Arg::Named(std::mem::take(&mut collected))));
+            } else if arguments.iter().all(|(name, _)| *name != parameter.name) {
                 let Some(default) = &parameter.default else {
                     let message = format!("`{name}` misses its argument `{}`", parameter.name);
                     return Err(scope.error("missing-argument", range, message).help(signature(op)));
                 };
-                arguments.insert(parameter.name, Arg::Const(default.clone()));
+                arguments.push((parameter.name, Arg::Const(default.clone())));
             }
         }
-        let states = self.block().states;
-        let operands: Vec<Slot> = arguments.values().flat_map(Arg::tensors).collect();
-        let mut call = Call::new(arguments, states);
+        let mut call = Call::new(parameters, arguments, self.block().states);
         let traced = (op.trace)(&mut call).map_err(|fault| {
-            let at = fault.parameter.and_then(|parameter| places.get(parameter)).unwrap_or(range);
+            let at = places.iter().find(|(name, _)| Some(*name) == fault.parameter);
+            let at = at.map_or(range, |(_, at)| at);
             let problem = scope.error(fault.code, at, fault.message).maybe_help(fault.help);
-            self.where_from(problem, &operands)
+            self.where_from(problem, &call.operands())
         })?;
         let path = scope.path();
         let block = self.block.as_mut().expect("a body is being traced");
@@ -125,18 +124,9 @@ impl Tracer<'_> {
             }
         }
         let outputs: Vec<_> = traced.outputs.into_iter().map(|ty| (block.slot(), ty)).collect();
-        // What is at its default says nothing.
-        let is_default = |name: &str, value: &str| {
-            let parameter = parameters.iter().find(|parameter| parameter.name == name);
-            parameter
-                .and_then(|parameter| parameter.default.as_ref())
-                .is_some_and(|default| default.to_string() == value)
-        };
-        let attributes =
-            call.attributes.into_iter().filter(|(name, value)| !is_default(name, value)).collect();
         block.instrs.push(Instr {
             op: op.name,
-            attributes,
+            attributes: call.attributes,
             kernel: Arc::from(traced.kernel),
             inputs: call.inputs,
             sizes: call.sizes,
@@ -155,19 +145,20 @@ impl Tracer<'_> {
         })
     }
 
-    fn argument(&mut self, value: &Value, at: &TextRange, scope: &Scope<'_>) -> Eval<Arg> {
+    fn argument(&mut self, value: Value, at: &TextRange, scope: &Scope<'_>) -> Eval<Arg> {
         if let Some(value) = value.as_const() {
             return Ok(Arg::Const(value));
         }
         Ok(match value {
-            Value::Dim(dim) => Arg::Dim(dim.clone()),
-            Value::Tensor(slot, ty) => Arg::Tensor(*slot, ty.clone()),
+            Value::Dim(dim) => Arg::Dim(dim),
+            Value::Tensor(slot, ty) => Arg::Tensor(slot, ty),
             Value::Param(id) => {
-                let (slot, ty) = self.param_slot(*id);
+                let (slot, ty) = self.param_slot(id);
                 Arg::Tensor(slot, ty)
             }
             Value::List(items) => {
-                Arg::List(items.iter().map(|item| self.argument(item, at, scope)).collect::<Eval<_>>()?)
+                let items = items.iter().map(|item| self.argument(item.clone(), at, scope));
+                Arg::List(items.collect::<Eval<_>>()?)
             }
             other => {
                 let message = format!("{} is not something an op can take", other.describe());

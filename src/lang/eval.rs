@@ -114,12 +114,7 @@ impl Tracer<'_> {
 
     /// What a name means, functions aside.
     pub(super) fn lookup(&mut self, name: &Arc<str>, scope: &Scope<'_>) -> Eval<Option<Value>> {
-        if let Some(value) = scope.locals.get(name) {
-            return Ok(Some(value.clone()));
-        }
-        if let Some(instance) = scope.instance
-            && let Some(value) = instance.value(name)
-        {
+        if let Some(value) = scope.own(name) {
             return Ok(Some(value));
         }
         // Without a config table every field is optional, so that one may have the name of a symbol and be None.
@@ -155,7 +150,7 @@ impl Tracer<'_> {
     }
 
     pub(super) fn unknown(&self, name: &str, range: &TextRange, scope: &Scope<'_>) -> crate::diag::Problem {
-        let mut known: Vec<String> = scope.locals.keys().map(ToString::to_string).collect();
+        let mut known: Vec<String> = scope.locals.names().into_iter().map(str::to_owned).collect();
         if let Some(instance) = scope.instance {
             known.extend(instance.values.borrow().keys().map(ToString::to_string));
         }
@@ -313,7 +308,7 @@ impl Tracer<'_> {
         match target {
             Target::Name(name, range) => {
                 self.note(|| scope.span(range), &value, || scope.path());
-                scope.locals.insert(Arc::clone(name), value);
+                scope.locals.insert(name, value);
                 Ok(())
             }
             Target::Unpack(targets, range) => {

@@ -20,12 +20,12 @@ impl Tracer<'_> {
     ) -> Eval<Value> {
         let mut scope = Scope::of(layer, &method.code, Mode::Body);
         for (name, value) in &arguments {
-            if let Some(input) = method.inputs.iter().find(|input| input.param.name == *name) {
+            if let Some(input) = method.inputs.iter().find(|input| input.name == *name) {
                 let range = 0..u32::try_from(name.len()).unwrap_or(0);
                 self.note(|| span_in(&input.code, &range), value, || Arc::clone(&layer.path));
             }
         }
-        scope.locals.extend(arguments);
+        scope.locals = arguments.into();
         let returned = self.exec(&method.body, &mut scope)?;
         returned.ok_or_else(|| {
             let end = u32::try_from(method.code.text.trim_end().len()).unwrap_or(u32::MAX);
@@ -57,7 +57,7 @@ impl Tracer<'_> {
                     let start = statement.range.start;
                     let range = start..start + u32::try_from(name.len()).unwrap_or(0);
                     self.note(|| scope.span(&range), &value, || scope.path());
-                    scope.locals.insert(Arc::clone(name), value);
+                    scope.locals.insert(name, value);
                 }
                 StmtKind::For(target, iter, body) => {
                     let values = self.eval(iter, scope)?;

@@ -91,7 +91,7 @@ impl Found<'_> {
                 continue;
             }
             let local = self.module.lets.iter().find(|(name, _)| name.text == word);
-            let argument = self.module.args.iter().find(|argument| &*argument.param.name == word);
+            let argument = self.module.args.iter().find(|argument| &*argument.name == word);
             if let Some((_, parsed)) = local {
                 self.read(&parsed.code.text);
             } else if let Some(argument) = argument {

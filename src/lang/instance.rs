@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use super::ast::{Expr, Param, Stmt};
+use super::ast::{Expr, Stmt};
 use super::config::Config;
 use super::parse;
-use super::parses::{Parses, Syntax};
+use super::parses::{Parses, Syntax, default_of};
 use super::value::{Eval, Value};
 use crate::diag::{Problem, Span};
 use crate::registry::{Code, Entries, Module, Name};
@@ -24,7 +24,8 @@ pub(super) struct Parsed {
 #[derive(Debug)]
 pub(super) struct Parameter {
     pub(super) code: Code,
-    pub(super) param: Param,
+    pub(super) name: Arc<str>,
+    pub(super) default: Option<Parsed>,
 }
 
 /// A way into a module.
@@ -99,7 +100,11 @@ impl ParsedModule {
             entries.into_iter().map(parse).collect()
         };
         let parameters = |codes: Vec<Code>| -> Eval<Vec<Parameter>> {
-            let parse = |code: Code| Ok(Parameter { param: parse::parameter(&code)?, code });
+            let parse = |code: Code| {
+                let parse = |code: Code| Ok(Parsed { expr: expression(&code, parses)?, code });
+                let default = default_of(&code).map(parse).transpose()?;
+                Ok(Parameter { name: parse::parameter(&code)?, default, code })
+            };
             codes.into_iter().map(parse).collect()
         };
         let forward_inputs = module.inputs.unwrap_or_default();
@@ -152,7 +157,7 @@ pub(super) type Replacements = Rc<Vec<Vec<(Name, Name)>>>;
 /// A layer as its constructor was called, without a place in the tree.
 #[derive(Debug)]
 pub(super) struct Blueprint {
-    pub(super) module: Rc<ParsedModule>,
+    pub(super) module: Arc<ParsedModule>,
     pub(super) arguments: Vec<(Arc<str>, Value)>,
     pub(super) config: Rc<Config>,
     pub(super) replacements: Replacements,
@@ -172,7 +177,7 @@ impl Blueprint {
 pub(super) struct Instance {
     /// Its place: the prefix of its tensors' names.
     pub(super) path: Arc<str>,
-    pub(super) module: Rc<ParsedModule>,
+    pub(super) module: Arc<ParsedModule>,
     pub(super) config: Rc<Config>,
     pub(super) replacements: Replacements,
     /// Where its constructor was called.

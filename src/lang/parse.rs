@@ -7,9 +7,7 @@ use std::sync::Arc;
 use ruff_python_ast as py;
 use ruff_text_size::{Ranged, TextRange as PyRange};
 
-use super::ast::{
-    BinaryOp, Clause, CompareOp, Expr, ExprKind, Param, Stmt, StmtKind, Target, TextRange, UnaryOp,
-};
+use super::ast::{BinaryOp, Clause, CompareOp, Expr, ExprKind, Stmt, StmtKind, Target, TextRange, UnaryOp};
 use crate::diag::{Problem, Span};
 use crate::ops::Const;
 use crate::registry::Code;
@@ -50,26 +48,19 @@ pub fn body(code: &Code) -> Result<Vec<Stmt>, Problem> {
     })
 }
 
-/// A parameter: `name` or `name=default`.
+/// The name of a parameter: `name` or `name=default`, whose default is another piece of code.
 ///
 /// # Errors
 /// If it is neither.
-pub fn parameter(code: &Code) -> Result<Param, Problem> {
-    let (name, default) = match code.text.split_once('=') {
-        Some((name, _)) => {
-            let at = name.len() + 1;
-            let span = Span::new(&code.span.source, code.span.range.start + at..code.span.range.end);
-            (name.trim(), Some(expression(&Code { text: code.text[at..].to_owned(), span })?))
-        }
-        None => (code.text.trim(), None),
-    };
+pub fn parameter(code: &Code) -> Result<Arc<str>, Problem> {
+    let name = code.text.split('=').next().unwrap_or_default().trim();
     let is_name = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_alphanumeric() || c == '_');
     if !is_name {
         let problem = Problem::error("syntax", code.span.clone(), format!("`{}` is no parameter", code.text));
         return Err(problem.help("write `name` or `name=default`"));
     }
-    Ok(Param { name: Arc::from(name), default })
+    Ok(Arc::from(name))
 }
 
 /// Runs something that recurses, on more stack if little is left: small threads parse as well as the main one.
@@ -388,9 +379,9 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_has_a_name_and_perhaps_a_default() {
-        let found = parameter(&code("bias=True")).expect("a parameter");
-        assert_eq!((&*found.name, found.default.is_some()), ("bias", true));
+    fn a_parameter_has_a_name() {
+        assert_eq!(&*parameter(&code("bias=True")).expect("a parameter"), "bias");
+        assert_eq!(&*parameter(&code("x")).expect("a parameter"), "x");
         assert!(parameter(&code("1x")).is_err());
     }
 }

@@ -4,14 +4,16 @@
 //! changes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::prelude::*;
 
 use super::ast::{Expr, Stmt};
+use super::instance::ParsedModule;
 use super::parse;
+use super::value::Eval;
 use crate::diag::{Problem, Source, Span};
-use crate::registry::{Code, Fallback, Registry};
+use crate::registry::{Code, Fallback, Module, Registry};
 
 /// What a piece of code was parsed into.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ impl Syntax {
 pub struct Parses {
     /// The file is held so that no other one can take its place in memory.
     known: HashMap<(usize, usize), (Arc<Source>, Syntax)>,
+    /// Modules with all that they inherit, by name, each with the files that it and its ancestors stand in.
+    modules: RwLock<HashMap<String, (Vec<Arc<Source>>, Arc<ParsedModule>)>>,
 }
 
 impl Parses {
@@ -58,6 +62,25 @@ impl Parses {
     /// Keeps what stands in the files that `current` holds for.
     pub fn retain(&mut self, current: &dyn Fn(&Arc<Source>) -> bool) {
         self.known.retain(|_, (source, _)| current(source));
+        let modules = self.modules.get_mut().unwrap_or_else(PoisonError::into_inner);
+        modules.retain(|_, (files, _)| files.iter().all(current));
+    }
+
+    /// The module of that name with all that it inherits: as it is known, or put together now.
+    pub(super) fn module(&self, registry: &Registry, name: &str, asked_at: &Span) -> Eval<Arc<ParsedModule>> {
+        let chain = registry.chain(name, asked_at)?;
+        let files = || chain.iter().map(|module| &module.name.span.source);
+        let known = self.modules.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some((_, module)) = known.filter(|(known, _)| {
+            known.len() == chain.len() && known.iter().zip(files()).all(|(a, b)| Arc::ptr_eq(a, b))
+        }) {
+            return Ok(module);
+        }
+        let files = files().cloned().collect();
+        let module = Arc::new(ParsedModule::new(Module::inherited(&chain), Some(self))?);
+        let mut modules = self.modules.write().unwrap_or_else(PoisonError::into_inner);
+        modules.insert(name.to_owned(), (files, Arc::clone(&module)));
+        Ok(module)
     }
 
     /// An expression: as it is known, or parsed now.

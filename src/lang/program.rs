@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ast::{Expr, ExprKind};
 use super::config::{Config, Resolver};
 use super::given::trace_back;
-use super::instance::{self, Instance, Parameter};
+use super::instance::{self, Instance, Parameter, Parsed};
 use super::notes::Notes;
 use super::parses::Parses;
 use super::tracer::{Block, Mode, Scope, Tracer, span_in};
@@ -172,18 +172,15 @@ impl<'r> Program<'r> {
     #[must_use]
     pub fn inputs(&self, method: &str) -> Vec<(&str, bool)> {
         let inputs = self.parameters(method).iter();
-        inputs.map(|input| (&*input.param.name, input.param.default.is_some())).collect()
+        inputs.map(|input| (&*input.name, input.default.is_some())).collect()
     }
 
     /// The inputs of a method that change its program by being there: those with the default `None`.
     #[must_use]
     pub fn switches(&self, method: &str) -> Vec<&str> {
-        let is_none = |default: &Expr| matches!(default.kind, ExprKind::Const(Const::None));
+        let is_none = |default: &Parsed| matches!(default.expr.kind, ExprKind::Const(Const::None));
         let inputs = self.parameters(method).iter();
-        inputs
-            .filter(|input| input.param.default.as_ref().is_some_and(is_none))
-            .map(|input| &*input.param.name)
-            .collect()
+        inputs.filter(|input| input.default.as_ref().is_some_and(is_none)).map(|input| &*input.name).collect()
     }
 
     fn parameters(&self, method: &str) -> &[Parameter] {
@@ -228,7 +225,7 @@ impl<'r> Program<'r> {
         let mut inputs = Vec::new();
         let mut arguments = Vec::new();
         for parameter in &found.inputs {
-            let name = &parameter.param.name;
+            let name = &parameter.name;
             let default = self.default(parameter)?;
             if matches!(default, Some(Const::None)) && !present(name) {
                 arguments.push((Arc::clone(name), Value::NONE));
@@ -271,8 +268,8 @@ impl<'r> Program<'r> {
     }
 
     fn default(&mut self, parameter: &Parameter) -> Eval<Option<Const>> {
-        let Some(default) = &parameter.param.default else { return Ok(None) };
-        if let ExprKind::Const(value @ (Const::None | Const::Int(_) | Const::Float(_))) = &default.kind {
+        let Some(default) = &parameter.default else { return Ok(None) };
+        if let ExprKind::Const(value @ (Const::None | Const::Int(_) | Const::Float(_))) = &default.expr.kind {
             Ok(Some(value.clone()))
         } else {
             let message = "the default of a root input is neither a number nor None".to_owned();
@@ -282,7 +279,7 @@ impl<'r> Program<'r> {
 
     /// The type of a root input: as its module says, or as inputs of that name usually are.
     fn input_type(&mut self, root: &Rc<Instance>, parameter: &Parameter) -> Eval<TensorType> {
-        let name = &*parameter.param.name;
+        let name = &*parameter.name;
         if let Some((_, parsed)) = root.module.types.iter().find(|(entry, _)| entry.text == name) {
             return self.read_type(root, &parsed.code, &parsed.expr);
         }

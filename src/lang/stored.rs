@@ -22,7 +22,7 @@ impl Tracer<'_> {
         full: &str,
         shape: &[usize],
     ) -> Eval<Vec<Stored>> {
-        let module = Rc::clone(&instance.module);
+        let module = Arc::clone(&instance.module);
         let Some((_, parsed)) = module.stored.iter().find(|(entry, _)| entry.text == name.text) else {
             return Ok(vec![Stored::Tensor(full.to_owned())]);
         };

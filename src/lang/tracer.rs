@@ -9,7 +9,7 @@ use super::config::{Config, Resolver};
 use super::instance::{self, Instance, ParsedModule};
 use super::notes::{Noted, Notes};
 use super::parses::Parses;
-use super::value::{Eval, Value};
+use super::value::{Eval, Locals, Value};
 use crate::diag::{Problem, Span};
 use crate::ops::{Dim, Slot, Symbol, TensorType};
 use crate::plan::{Constraint, Instr, Param, ParamId};
@@ -63,7 +63,7 @@ pub(super) struct Tracer<'r> {
     pub(super) registry: &'r Registry,
     /// Code that is parsed already.
     pub(super) parses: Option<&'r Parses>,
-    modules: HashMap<String, Rc<ParsedModule>>,
+    modules: HashMap<String, Arc<ParsedModule>>,
     pub(super) params: Vec<Param>,
     /// The place of each parameter, by name.
     pub(super) named: HashMap<String, ParamId>,
@@ -82,7 +82,7 @@ pub(super) struct Tracer<'r> {
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
     pub(super) code: &'a Code,
-    pub(super) locals: BTreeMap<Arc<str>, Value>,
+    pub(super) locals: Locals,
     pub(super) instance: Option<&'a Rc<Instance>>,
     pub(super) config: Rc<Config>,
     /// What beyond names and arithmetic the code may use.
@@ -108,11 +108,16 @@ impl<'a> Scope<'a> {
     pub(super) fn of(instance: &'a Rc<Instance>, code: &'a Code, mode: Mode) -> Self {
         Self {
             code,
-            locals: BTreeMap::new(),
+            locals: Locals::default(),
             instance: Some(instance),
             config: Rc::clone(&instance.config),
             mode,
         }
+    }
+
+    /// What a name means that is bound in the code, or in the module that it belongs to.
+    pub(super) fn own(&self, name: &str) -> Option<Value> {
+        self.locals.get(name).cloned().or_else(|| self.instance?.value(name))
     }
 
     /// The path of the module that the code belongs to.
@@ -167,12 +172,15 @@ impl<'r> Tracer<'r> {
     }
 
     /// The module of that name with everything it inherits, parsed once.
-    pub(super) fn module(&mut self, name: &str, asked_at: &Span) -> Eval<Rc<ParsedModule>> {
+    pub(super) fn module(&mut self, name: &str, asked_at: &Span) -> Eval<Arc<ParsedModule>> {
         if let Some(module) = self.modules.get(name) {
-            return Ok(Rc::clone(module));
+            return Ok(Arc::clone(module));
         }
-        let module = Rc::new(ParsedModule::new(self.registry.module(name, asked_at)?, self.parses)?);
-        self.modules.insert(name.to_owned(), Rc::clone(&module));
+        let module = match self.parses {
+            Some(parses) => parses.module(self.registry, name, asked_at)?,
+            None => Arc::new(ParsedModule::new(self.registry.module(name, asked_at)?, None)?),
+        };
+        self.modules.insert(name.to_owned(), Arc::clone(&module));
         Ok(module)
     }
 
@@ -255,7 +263,7 @@ impl Resolver for Tracer<'_> {
         let expr = instance::expression(code, self.parses)?;
         let scope = Scope {
             code,
-            locals: BTreeMap::new(),
+            locals: Locals::default(),
             instance: None,
             config: Rc::clone(config),
             mode: Mode::Numbers,

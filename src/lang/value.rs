@@ -45,6 +45,37 @@ pub(super) enum Value {
     Stored(Rc<Stored>),
 }
 
+/// Values by name, of so few that walking them is faster than any index.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Locals(Vec<(Arc<str>, Value)>);
+
+impl Locals {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| **known == *name).map(|(_, value)| value)
+    }
+
+    pub(super) fn insert(&mut self, name: &Arc<str>, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((Arc::clone(name), value)),
+        }
+    }
+
+    /// The names, in order.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl From<Vec<(Arc<str>, Value)>> for Locals {
+    /// No name may stand in them twice.
+    fn from(values: Vec<(Arc<str>, Value)>) -> Self {
+        Self(values)
+    }
+}
+
 impl Value {
     pub(super) const NONE: Self = Self::Const(Const::None);
 

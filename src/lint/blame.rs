@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::code::each_in;
 use super::lints::unmet_expectation::held;
-use super::tracing;
+use super::{Context, tracing};
 use crate::diag::{Problem, Source, Span};
 use crate::lang::ast::{Expr, ExprKind, TextRange};
-use crate::lang::{Parses, parse};
+use crate::lang::{Parses, Syntax};
 use crate::ops::Const;
 use crate::registry::{Architecture, Code, Registry};
 
@@ -33,25 +33,24 @@ struct Try {
 
 /// Leads each problem by the place to edit, where that can be told.
 pub(super) fn settle(
-    registry: &Registry,
-    parses: &Parses,
+    context: &Context<'_>,
     architecture: &Architecture,
     config: &Value,
     problems: Vec<Problem>,
 ) -> Vec<Problem> {
-    let fits = |edit: &Try| holds(registry, parses, architecture, config, edit);
-    problems.into_iter().map(|problem| one(registry, &fits, problem)).collect()
+    let fits = |edit: &Try| holds(context, architecture, config, edit);
+    problems.into_iter().map(|problem| one(context, &fits, problem)).collect()
 }
 
-fn one(registry: &Registry, fits: &dyn Fn(&Try) -> bool, problem: Problem) -> Problem {
+fn one(context: &Context<'_>, fits: &dyn Fn(&Try) -> bool, problem: Problem) -> Problem {
     let Some(met) = problem.span.clone().filter(|_| CODES.contains(&problem.code)) else {
         return problem;
     };
     let near: Vec<&Span> =
         std::iter::once(&met).chain(problem.related.iter().map(|(span, _)| span)).collect();
     let mut tries: Vec<Try> = Vec::new();
-    for (code, only) in codes(registry, &near) {
-        for edit in edits(code, only) {
+    for (code, only) in codes(context.registry, &near) {
+        for edit in edits(context.parses, code, only) {
             if tries.iter().all(|known| known.at != edit.at || known.put != edit.put) {
                 tries.push(edit);
             }
@@ -99,7 +98,7 @@ fn codes<'r, 's>(registry: &'r Registry, near: &[&'s Span]) -> Vec<(&'r Code, Op
 
 /// The small edits of an entry, or of the expression of a body that stands at `only`: neighbouring arguments or sizes
 /// swapped, a number one more or less.
-fn edits(code: &Code, only: Option<&Span>) -> Vec<Try> {
+fn edits(parses: &Parses, code: &Code, only: Option<&Span>) -> Vec<Try> {
     let base = code.span.range.start;
     let place = |range: &TextRange| base + range.start as usize..base + range.end as usize;
     let text = |range: Range<usize>| code.span.source.text.get(range).unwrap_or_default();
@@ -124,14 +123,19 @@ fn edits(code: &Code, only: Option<&Span>) -> Vec<Try> {
         _ => {}
     };
     match only {
-        None => parse::expression(code).iter().for_each(|expr| expr.each(&mut visit)),
+        None => {
+            if let Syntax::Expr(expr) = parses.expression(code) {
+                expr.each(&mut visit);
+            }
+        }
         Some(only) => {
-            let body = parse::body(code).unwrap_or_default();
-            each_in(&body, &mut |expr| {
-                if place(&expr.range) == only.range {
-                    expr.each(&mut visit);
-                }
-            });
+            if let Syntax::Body(body) = parses.body(code) {
+                each_in(&body, &mut |expr| {
+                    if place(&expr.range) == only.range {
+                        expr.each(&mut visit);
+                    }
+                });
+            }
         }
     }
     swaps.extend(numbers);
@@ -139,13 +143,8 @@ fn edits(code: &Code, only: Option<&Span>) -> Vec<Try> {
 }
 
 /// Whether the architecture traces, and is as its sample is expected to be, once the edit is made.
-fn holds(
-    registry: &Registry,
-    parses: &Parses,
-    architecture: &Architecture,
-    config: &Value,
-    edit: &Try,
-) -> bool {
+fn holds(context: &Context<'_>, architecture: &Architecture, config: &Value, edit: &Try) -> bool {
+    let registry = context.registry;
     let old = &edit.at.source;
     let text = [&old.text[..edit.at.range.start], &edit.put, &old.text[edit.at.range.end..]].concat();
     if text == old.text {
@@ -159,7 +158,8 @@ fn holds(
     edited.absorb(own);
     let Some(architecture) = edited.architectures.get(&architecture.name.text) else { return false };
     let mut problems = Vec::new();
-    let Some(traced) = tracing::trace(&edited, parses, architecture, config.clone(), &mut problems) else {
+    let Some(traced) = tracing::trace(&edited, context.parses, architecture, config.clone(), &mut problems)
+    else {
         return false;
     };
     let mut about = registry

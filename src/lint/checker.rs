@@ -14,12 +14,14 @@ use super::context::{self, Context, File, Kept};
 use super::reach::Reach;
 use super::{Findings, Input, Options, all, allow, settle};
 use crate::diag::{Problem, Problems, Source};
+use crate::lang::Parses;
 use crate::registry::Registry;
 
 /// What a checker remembers.
 #[derive(Debug, Default)]
 pub struct Checker {
     files: BTreeMap<String, (File, Problems)>,
+    parses: Parses,
     kept: Kept,
 }
 
@@ -43,7 +45,7 @@ impl Checker {
         let mut problems = Problems::new();
         let files = self.read(input, &mut problems);
         let registry = context::merge(&files, &mut self.kept.rules);
-        let context = Context::new(&registry, &files, &mut self.kept, &mut problems);
+        let context = Context::new(&registry, &files, &self.parses, &mut self.kept, &mut problems);
         let found: Vec<Problems> = (all().par_iter())
             .map(|lint| {
                 let mut problems = Problems::new();
@@ -84,7 +86,7 @@ impl Checker {
                 }
             })
             .collect();
-        self.kept.parses.add(read.iter().filter(|(is_new, ..)| *is_new).map(|(_, file, _)| &*file.registry));
+        self.parses.add(read.iter().filter(|(is_new, ..)| *is_new).map(|(_, file, _)| &*file.registry));
         let mut files = Vec::with_capacity(read.len());
         for (is_new, file, found) in read {
             problems.extend(found.iter().cloned());
@@ -101,6 +103,7 @@ impl Checker {
         let current: HashSet<usize> = files.iter().map(|file| Arc::as_ptr(&file.source).addr()).collect();
         let is_current = |source: &Arc<Source>| current.contains(&Arc::as_ptr(source).addr());
         self.files.retain(|_, (file, _)| is_current(&file.source));
+        self.parses.retain(&is_current);
         self.kept.retain(&is_current);
     }
 }
@@ -139,6 +142,32 @@ mod tests {
             let (again, first) = (found(&mut checker, &files), found(&mut Checker::default(), &files));
             assert_eq!(again, first, "{text}");
             assert_eq!(first.is_empty(), text == good, "{first:?}");
+        }
+    }
+
+    #[test]
+    fn a_trace_depends_on_the_tables_of_the_parts_that_its_sample_names() {
+        let [config, modules] = EXAMPLE_BASE.split("[modules.Toy]").collect::<Vec<_>>()[..] else {
+            panic!("the example has a module")
+        };
+        let config = config.replace(
+            "sample   = {",
+            "parts = { block = 'toy_part' }\nsample = { block = { model_type = 'other' },",
+        );
+        let modules = modules.replace("ToyBlock()", "ToyBlock(config=config.block.inner)");
+        let modules = modules.replace("[\"x\"]\n", "[\"x\"]\n\n");
+        let toy = Source::new("toy.toml", format!("{config}[config.toy_part]\n[modules.Toy]{modules}"));
+        let other = Source::new("other.toml", "[config.other]\nparts = { inner = 'inner' }\n");
+        let inner = |wide: &str| {
+            let defaults = "size = 4, use_bias = true";
+            Source::new("inner.toml", format!("[config.inner]\ndefaults = {{ {defaults}, wide = {wide} }}\n"))
+        };
+        let mut checker = Checker::default();
+        for wide in ["6", "0"] {
+            let files = [Arc::clone(&toy), Arc::clone(&other), inner(wide)];
+            let (again, first) = (found(&mut checker, &files), found(&mut Checker::default(), &files));
+            assert_eq!(again, first, "wide = {wide}");
+            assert_eq!(first.is_empty(), wide == "6", "{first:#?}");
         }
     }
 }

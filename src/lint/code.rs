@@ -3,11 +3,11 @@
 //! Every piece of text is parsed once however many modules inherit it, and every syntax error is kept, so that one
 //! does not hide the next. Absent on purpose: what names mean ([`super::scope`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::scope::mentions;
-use crate::diag::{Problems, Span};
+use crate::diag::{Problem, Problems, Span};
 use crate::lang::ast::{Expr, ExprKind, Stmt, StmtKind, Target, TextRange};
 use crate::lang::{Parses, default_of, parse};
 use crate::registry::{Code, Entries, Module, Name};
@@ -84,7 +84,7 @@ pub struct View {
     /// Every expression; bodies are in `methods`.
     pub pieces: Vec<Piece>,
     /// Every name that the code mentions, as [`mentions`] understands it.
-    pub(super) mentions: BTreeSet<Arc<str>>,
+    pub(super) mentions: HashSet<Arc<str>>,
     /// Every attribute that the code asks for.
     pub(super) attributes: BTreeSet<Arc<str>>,
     /// Every name in layers and constants: modules among them are built from here.
@@ -128,7 +128,7 @@ impl View {
             args,
             methods,
             pieces,
-            mentions: BTreeSet::new(),
+            mentions: HashSet::new(),
             attributes: BTreeSet::new(),
             builds: BTreeSet::new(),
             problems,
@@ -139,7 +139,7 @@ impl View {
 
     /// Notes the names in the code, and what is wrong with it.
     fn note_names(&mut self) {
-        let (mut found, mut attributes, mut builds) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut found, mut attributes, mut builds) = (HashSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut problems = Problems::new();
         for piece in self.all() {
             mentions(piece, &mut found);
@@ -150,7 +150,7 @@ impl View {
                 _ => {}
             });
             if let Syntax::Broken(problem) = &piece.syntax {
-                problems.push(crate::diag::Problem::clone(problem));
+                problems.push(Problem::clone(problem));
             }
         }
         (self.mentions, self.attributes, self.builds) = (found, attributes, builds);
@@ -228,14 +228,17 @@ fn parameters(
             text: text.trim().to_owned(),
             span: Span::new(&code.span.source, start..start + text.trim_end().len()),
         };
+        let default = default_of(code).map(|code| (parses.expression(&code), code));
+        if let Some((Syntax::Broken(problem), _)) = &default {
+            problems.push(Problem::clone(problem));
+            continue;
+        }
         if let Err(problem) = parse::parameter(code) {
             problems.push(problem);
             continue;
         }
-        let default = default_of(code);
         let optional = default.is_some();
-        if let Some(code) = default {
-            let syntax = parses.expression(&code);
+        if let Some((syntax, code)) = default {
             pieces.push(Piece { role: Role::Default, entry: name.clone(), code, syntax });
         }
         parameters.push(Parameter { name, optional });

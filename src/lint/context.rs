@@ -34,6 +34,8 @@ pub struct Context<'a> {
     pub registry: &'a Registry,
     /// The files, in the order in which they are merged.
     pub files: &'a [File],
+    /// All code that is parsed.
+    pub(super) parses: &'a Parses,
     /// Every module with all that it inherits, its code parsed; those whose ancestors do not exist are absent.
     pub views: BTreeMap<&'a str, Arc<View>>,
     /// Every config table with all that it inherits; those whose ancestors do not exist are absent.
@@ -53,7 +55,6 @@ pub struct Context<'a> {
 /// What is kept from one check to the next.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    pub(super) parses: Parses,
     pub(super) rules: Memory<Rules>,
     pub(super) views: Memory<View>,
     pub(super) tables: Memory<ConfigTable>,
@@ -63,7 +64,6 @@ pub(super) struct Kept {
 impl Kept {
     /// Lets go of what does not stand in the files that `current` holds for.
     pub(super) fn retain(&mut self, current: &dyn Fn(&Arc<Source>) -> bool) {
-        self.parses.retain(current);
         self.rules.retain(current);
         self.views.retain(current);
         self.tables.retain(current);
@@ -97,6 +97,7 @@ impl<'a> Context<'a> {
     pub(super) fn new(
         registry: &'a Registry,
         files: &'a [File],
+        parses: &'a Parses,
         kept: &mut Kept,
         problems: &mut Problems,
     ) -> Self {
@@ -104,7 +105,7 @@ impl<'a> Context<'a> {
         for (name, found) in resolved(
             &registry.modules,
             |module| (&module.name, module.extends.as_ref()),
-            |name, module| Ok(View::new(module, registry.module(name, &module.name.span)?, &kept.parses)),
+            |name, module| Ok(View::new(module, registry.module(name, &module.name.span)?, parses)),
             &mut kept.views,
         ) {
             match found {
@@ -132,13 +133,13 @@ impl<'a> Context<'a> {
         });
         let mut broken_derivation = false;
         for code in derived {
-            if let Syntax::Broken(problem) = kept.parses.expression(code) {
+            if let Syntax::Broken(problem) = parses.expression(code) {
                 broken_derivation = true;
                 problems.push(Problem::clone(&problem));
             }
         }
         for code in registry.inputs.values() {
-            if let Syntax::Broken(problem) = kept.parses.expression(code) {
+            if let Syntax::Broken(problem) = parses.expression(code) {
                 problems.push(Problem::clone(&problem));
             }
         }
@@ -147,6 +148,7 @@ impl<'a> Context<'a> {
         let mut context = Self {
             registry,
             files,
+            parses,
             heirs: heirs(registry, &views),
             views,
             tables,

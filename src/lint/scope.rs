@@ -3,7 +3,7 @@
 //! More is allowed than tracing would allow (a field of any config the module is used with), so that a name that is
 //! unknown here is unknown wherever the code runs, also in branches that no sample takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::Context;
@@ -14,6 +14,34 @@ use crate::lang::{SYMBOLS, functions};
 use crate::ops;
 use crate::registry::ConfigTable;
 
+/// The config tables whose fields each architecture may read; none where any name may be a field.
+pub(super) struct Tables<'a>(BTreeMap<&'a str, Option<Vec<&'a ConfigTable>>>);
+
+impl<'a> Tables<'a> {
+    pub(super) fn of(context: &'a Context<'_>) -> Self {
+        let registry = context.registry;
+        let tables = registry.architectures.iter().map(|(name, architecture)| {
+            let tables = || context.reach.tables(name).map(|table| registry.configs.get(table)).collect();
+            (name.as_str(), architecture.config.as_ref().and_then(|_| tables()))
+        });
+        Self(tables.collect())
+    }
+
+    /// Those that a module may read, of every architecture that it takes part in.
+    fn of_module(&self, context: &'a Context<'_>, module: &str) -> Option<Vec<&'a ConfigTable>> {
+        let mut tables: Vec<&ConfigTable> = Vec::new();
+        let mut reached = false;
+        for architecture in context.reach.architectures(module) {
+            reached = true;
+            tables.extend(self.0.get(architecture)?.as_ref()?);
+        }
+        if !reached {
+            tables.extend(context.registry.configs.values());
+        }
+        Some(tables)
+    }
+}
+
 /// The names that are known to all pieces of a module's code.
 pub(super) struct Names<'a> {
     module: BTreeSet<&'a str>,
@@ -22,36 +50,18 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn of(context: &'a Context<'_>, view: &'a View) -> Self {
+    pub(super) fn of(context: &'a Context<'_>, view: &'a View, tables: &Tables<'a>) -> Self {
         let own = [&view.module.lets, &view.module.layers, &view.module.params, &view.module.buffers];
         let mut module: BTreeSet<&str> =
             own.into_iter().flatten().map(|(name, _)| name.text.as_str()).collect();
         module.extend(view.args.iter().map(|parameter| parameter.name.text.as_str()));
-        Self { module, tables: tables(context, &view.module.name.text) }
+        Self { module, tables: tables.of_module(context, &view.module.name.text) }
     }
 
     /// Whether the name is a layer, a parameter, a constant or an argument of the module.
     pub(super) fn in_module(&self, name: &str) -> bool {
         self.module.contains(name)
     }
-}
-
-/// The config tables whose fields a module may read.
-fn tables<'a>(context: &'a Context<'_>, module: &str) -> Option<Vec<&'a ConfigTable>> {
-    let registry = context.registry;
-    let mut tables = Vec::new();
-    let mut reached = false;
-    for architecture in context.reach.architectures(module) {
-        reached = true;
-        registry.architectures.get(architecture)?.config.as_ref()?;
-        for table in context.reach.tables(architecture) {
-            tables.push(registry.configs.get(table)?);
-        }
-    }
-    if !reached {
-        tables.extend(registry.configs.values());
-    }
-    Some(tables)
 }
 
 /// A problem for every name in a piece of code that means nothing there.
@@ -76,10 +86,10 @@ pub(super) fn unknown_names(
             || bound.contains(name)
             || inputs.contains(name)
             || name == "config"
-            || functions().any(|function| function == name)
             || (body && (ops::find(name).is_some() || view.methods.iter().any(|m| m.name.text == name)))
             || (piece.role == Role::Type
                 && (SYMBOLS.contains(&name) || ["float", "int", "bool"].contains(&name)))
+            || functions().any(|function| function == name)
             || modules.contains_key(name)
             || tables.iter().any(|table| table.fields.contains_key(name))
     };
@@ -105,7 +115,7 @@ pub(super) fn unknown_names(
 }
 
 /// Every name that a piece of code mentions: as a name, an attribute, a keyword or inside a text.
-pub(super) fn mentions(piece: &Piece, found: &mut BTreeSet<Arc<str>>) {
+pub(super) fn mentions(piece: &Piece, found: &mut HashSet<Arc<str>>) {
     piece.each(&mut |expr| match &expr.kind {
         ExprKind::Name(name) | ExprKind::Attribute(_, name) => {
             found.insert(Arc::clone(name));

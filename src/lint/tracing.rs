@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::context::Kept;
+use super::reach::{parts, reached};
 use super::{Context, blame};
 use crate::diag::{Problem, Problems, Source};
 use crate::lang::{Parses, Program};
@@ -72,7 +73,7 @@ pub(super) fn run<'a>(context: &Context<'a>, kept: &mut Kept, problems: &mut Pro
             let found = files.as_ref().and_then(|files| kept.traces.find(&architecture.name.text, files));
             let (traced, problems) = match found {
                 Some(found) => (Some(found), Vec::new()),
-                None => one(context, &kept.parses, architecture),
+                None => one(context, architecture),
             };
             (*architecture, files, traced, problems)
         })
@@ -107,20 +108,11 @@ fn files(context: &Context<'_>, architecture: &Architecture) -> Option<Vec<Arc<S
         }
     }
     places.extend(registry.inputs.values().map(|code| &code.span));
-    let mut tables: Vec<&str> = context.reach.tables(&architecture.name.text).collect();
-    // A part of the sample may name a table of its own.
-    let samples = tables.iter().filter_map(|name| registry.configs.get(name)?.sample.as_ref());
-    let named: Vec<&str> = samples.flat_map(|sample| sample.values()).flat_map(model_types).collect();
-    let mut next = named;
-    while let Some(name) = next.pop() {
-        if tables.contains(&name) {
-            continue;
-        }
-        tables.push(name);
-        next.extend(
-            registry.configs.get(name).and_then(|table| table.extends.as_ref()).map(|name| &*name.text),
-        );
-    }
+    let own = || context.reach.tables(&architecture.name.text);
+    // A part of the sample may name a table of its own, which then stands for the one that it is declared with.
+    let samples = own().filter_map(|name| registry.configs.get(name)?.sample.as_ref());
+    let named = samples.flat_map(|sample| sample.values()).flat_map(model_types);
+    let tables = reached(own().chain(named), |table| parts(registry, table));
     places.extend(tables.iter().filter_map(|name| Some(&registry.configs.get(name)?.name.span)));
     let mut files: Vec<Arc<Source>> = Vec::new();
     for place in places {
@@ -143,11 +135,7 @@ fn model_types(value: &Value) -> Vec<&str> {
     }
 }
 
-fn one(
-    context: &Context<'_>,
-    parses: &Parses,
-    architecture: &Architecture,
-) -> (Option<Arc<Traced>>, Vec<Problem>) {
+fn one(context: &Context<'_>, architecture: &Architecture) -> (Option<Arc<Traced>>, Vec<Problem>) {
     let table = match architecture.config.as_ref().map(|name| context.tables.get(name.text.as_str())) {
         Some(Some(table)) => Some(&**table),
         // Whoever checks the names reports it.
@@ -156,8 +144,8 @@ fn one(
     };
     let Some(config) = sample(architecture, table) else { return (None, Vec::new()) };
     let mut problems = Vec::new();
-    let trace = trace(context.registry, parses, architecture, config.clone(), &mut problems);
-    let mut problems = blame::settle(context.registry, parses, architecture, &config, problems);
+    let trace = trace(context.registry, context.parses, architecture, config.clone(), &mut problems);
+    let mut problems = blame::settle(context, architecture, &config, problems);
     let at = table.map_or(&architecture.name.span, |table| &table.name.span);
     for problem in &mut problems {
         if problem.span.is_none() {

@@ -7,8 +7,6 @@
 mod argument;
 mod fault;
 
-use std::collections::BTreeMap;
-
 use super::dim::{Dim, Relation};
 use super::kernel::Kernel;
 use super::types::{Const, Kind, TensorType, show_shape};
@@ -42,10 +40,11 @@ impl Traced {
 /// One call of an op, being checked.
 #[derive(Debug)]
 pub struct Call {
-    arguments: BTreeMap<&'static str, Arg>,
+    parameters: &'static [Parameter],
+    arguments: Vec<(&'static str, Arg)>,
     /// The tensors asked for, in order: the kernel's inputs. `None` marks an absent optional one.
     pub inputs: Vec<Option<Slot>>,
-    /// The constants asked for, as the printed Plan shows them.
+    /// The constants asked for, as the printed Plan shows them: those that are at their default say nothing.
     pub attributes: Vec<(&'static str, String)>,
     /// Pairs of sizes that only the running program can compare, with what they are.
     pub constraints: Vec<(Dim, Dim, String)>,
@@ -56,10 +55,15 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call with the given arguments by parameter name; defaults must be filled in already.
+    /// A call of an op with these parameters, with the arguments by name; defaults must be filled in already.
     #[must_use]
-    pub fn new(arguments: BTreeMap<&'static str, Arg>, next_state: usize) -> Self {
+    pub fn new(
+        parameters: &'static [Parameter],
+        arguments: Vec<(&'static str, Arg)>,
+        next_state: usize,
+    ) -> Self {
         Self {
+            parameters,
             arguments,
             inputs: Vec::new(),
             attributes: Vec::new(),
@@ -72,7 +76,16 @@ impl Call {
     /// The argument itself, for an op that takes several kinds.
     #[must_use]
     pub fn peek(&self, name: &str) -> &Arg {
-        self.arguments.get(name).unwrap_or(&Arg::Const(Const::None))
+        let found = self.arguments.iter().find(|(known, _)| *known == name);
+        found.map_or(&Arg::Const(Const::None), |(_, arg)| arg)
+    }
+
+    /// The tensors among the arguments, by the names of these.
+    #[must_use]
+    pub fn operands(&self) -> Vec<Slot> {
+        let mut by_name: Vec<&(&'static str, Arg)> = self.arguments.iter().collect();
+        by_name.sort_unstable_by_key(|(name, _)| *name);
+        by_name.into_iter().flat_map(|(_, arg)| arg.tensors()).collect()
     }
 
     /// Takes a tensor as the kernel's next input.
@@ -161,7 +174,9 @@ impl Call {
     pub fn constant(&mut self, name: &'static str) -> Result<Const, Fault> {
         match self.peek(name).clone() {
             Arg::Const(value) => {
-                self.note(name, &value);
+                if self.default(name) != Some(&value) {
+                    self.note(name, &value);
+                }
                 Ok(value)
             }
             other => Err(wrong(name, &other, "a value known from the config")),
@@ -382,8 +397,15 @@ impl Call {
         }
     }
 
+    fn default(&self, name: &str) -> Option<&'static Const> {
+        self.parameters.iter().find(|parameter| parameter.name == name)?.default.as_ref()
+    }
+
     fn note(&mut self, name: &'static str, value: &impl std::fmt::Display) {
-        self.attributes.push((name, value.to_string()));
+        let value = value.to_string();
+        if self.default(name).is_none_or(|default| default.to_string() != value) {
+            self.attributes.push((name, value));
+        }
     }
 }
 

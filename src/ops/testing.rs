@@ -234,7 +234,7 @@ fn trace(op: &str, args: &[(&str, TestArg)], setup: &mut Setup) -> Result<(Call,
         }
     }
     assert!(named.is_empty(), "`{}` has no {named:?}", op.name);
-    let mut call = Call::new(arguments, 0);
+    let mut call = Call::new(parameters, arguments.into_iter().collect(), 0);
     let traced = (op.trace)(&mut call)?;
     Ok((call, traced))
 }

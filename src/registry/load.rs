@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -64,18 +65,25 @@ pub(super) const TABLES: &[&str] = &[
 /// What is written as `[[name]]`, each entry with an `id`, but for what is expected.
 pub(super) const LISTS: &[&str] = &["rule", "trait", "repair", "tokenizer", "expect"];
 
-/// The registry files at a path: the file itself, or every `.toml` file below the folder, by name. Those that cannot
-/// be read are told beside the others.
-pub(super) fn sources(path: &Path) -> (Vec<Arc<Source>>, Vec<LoadError>) {
+/// The registry files at a path that are wanted: the file itself, or every `.toml` file below the folder, by name. Those
+/// that cannot be read are told beside the others.
+pub(super) fn sources(path: &Path, wanted: &dyn Fn(&Path) -> bool) -> (Vec<Arc<Source>>, Vec<LoadError>) {
     let mut files = Vec::new();
     if let Err(error) = collect(path, &mut Vec::new(), &mut files) {
         return (Vec::new(), vec![LoadError::Read { path: path.to_owned(), error }]);
     }
+    files.retain(|file| wanted(file));
     files.sort();
+    let read = |file: &PathBuf| Ok(Source::new(file.display().to_string(), read(file)?));
+    // What the system does for a file takes longer than to hand some of many to another thread.
+    let read: Vec<Result<_, LoadError>> = match files.len() {
+        ..=8 => files.iter().map(read).collect(),
+        _ => files.par_iter().map(read).collect(),
+    };
     let (mut sources, mut faults) = (Vec::with_capacity(files.len()), Vec::new());
-    for file in files {
-        match read(&file) {
-            Ok(text) => sources.push(Source::new(file.display().to_string(), text)),
+    for found in read {
+        match found {
+            Ok(source) => sources.push(source),
             Err(fault) => faults.push(fault),
         }
     }
@@ -106,9 +114,11 @@ fn collect(path: &Path, within: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> 
     }
     within.push(here);
     for entry in std::fs::read_dir(path)? {
-        let path = entry?.path();
+        let entry = entry?;
+        let path = entry.path();
+        let kind = entry.file_type()?;
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-        if path.is_dir() && within.len() <= MAX_DEPTH {
+        if (kind.is_dir() || (kind.is_symlink() && path.is_dir())) && within.len() <= MAX_DEPTH {
             collect(&path, within, files)?;
         } else if is_toml {
             files.push(path);

@@ -114,14 +114,17 @@ impl Registry {
     /// # Errors
     /// If the path, or a file below it, cannot be read.
     pub fn sources(path: &Path) -> Result<Vec<Arc<Source>>, LoadError> {
-        let (sources, faults) = load::sources(path);
+        let (sources, faults) = load::sources(path, &|_| true);
         faults.into_iter().next().map_or(Ok(sources), Err)
     }
 
-    /// The registry files at a path, and why others there cannot be read.
+    /// The registry files at a path for which `wanted` holds, and why others of these cannot be read.
     #[must_use]
-    pub fn readable_sources(path: &Path) -> (Vec<Arc<Source>>, Vec<LoadError>) {
-        load::sources(path)
+    pub fn readable_sources(
+        path: &Path,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) -> (Vec<Arc<Source>>, Vec<LoadError>) {
+        load::sources(path, wanted)
     }
 
     /// This registry with one more file over it: what a model directory brings, for instance.
@@ -171,7 +174,12 @@ impl Registry {
     /// # Errors
     /// If it, or a module it extends, does not exist, or if it extends itself.
     pub fn module(&self, name: &str, asked_at: &Span) -> Result<Module, Problem> {
-        let find = |name: &str, at: &Span| {
+        Ok(Module::inherited(&self.chain(name, asked_at)?))
+    }
+
+    /// The module of that name and those that it extends, nearest first; never empty.
+    pub(crate) fn chain<'r>(&'r self, name: &'r str, asked_at: &Span) -> Result<Vec<&'r Module>, Problem> {
+        let find = |name: &'r str, at: &Span| {
             self.modules.get(name).ok_or_else(|| {
                 Problem::error("unknown-module", at.clone(), format!("`{name}` is not a module"))
                     .maybe_help(did_you_mean(name, self.modules.keys().map(String::as_str)))
@@ -186,11 +194,7 @@ impl Registry {
             }
             chain.push(find(&parent.text, &parent.span)?);
         }
-        let mut module = chain.pop().cloned().unwrap_or_else(|| unreachable!("the chain starts with one"));
-        for child in chain.into_iter().rev() {
-            module = child.over(module);
-        }
-        Ok(module)
+        Ok(chain)
     }
 
     /// The config table of that name with everything it inherits.

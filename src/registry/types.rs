@@ -182,8 +182,14 @@ pub struct Module {
 }
 
 impl Module {
+    /// The first of a chain of modules, each of which extends the next, with all that it inherits.
+    pub(crate) fn inherited(chain: &[&Self]) -> Self {
+        let (oldest, heirs) = chain.split_last().expect("a chain starts with the module itself");
+        heirs.iter().rev().fold((*oldest).clone(), |parent, child| child.over(parent))
+    }
+
     /// This module's entries over those of the one it extends.
-    pub(super) fn over(&self, mut parent: Self) -> Self {
+    fn over(&self, mut parent: Self) -> Self {
         fn merge<T: Clone>(parent: &mut Entries<T>, child: &Entries<T>) {
             for (name, value) in child {
                 match parent.iter_mut().find(|(existing, _)| existing.text == name.text) {

@@ -58,7 +58,7 @@ pub use file::{Entry, WeightFile};
 pub(crate) use index::Index;
 pub use load::{LoadDtype, LoadOptions, Loaded, Loading};
 pub(crate) use locate::among;
-pub(crate) use names::{Group, Renames, group, idle_renames, without_numbers};
+pub(crate) use names::{Group, Renames, group, idle_renames, lost_placeholders, without_numbers};
 pub use report::{BindReport, Duplicate, MisShaped, Missing};
 pub use resolve::Headers;
 pub use save::{SaveOptions, save};

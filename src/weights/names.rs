@@ -63,31 +63,19 @@ impl Renames {
 
 impl Rename {
     fn compile(from: &str, to: &str) -> Result<Self, WeightsError> {
-        let fault = |reason: String| WeightsError::conversion(from, reason);
+        let [parts, to] = read(from, to)?;
         let mut pattern = String::from("^");
-        let mut holes = BTreeSet::new();
-        for part in parts(from).map_err(fault)? {
+        for part in parts {
             match part {
                 Part::Text(text) => pattern.push_str(&regex::escape(&text)),
                 Part::Hole(hole) => {
                     let class = if matches!(hole.as_str(), "i" | "j" | "k") { "[0-9]+" } else { ".*?" };
                     pattern.extend(["(?P<", &hole, ">", class, ")"]);
-                    if !holes.insert(hole.clone()) {
-                        return Err(fault(format!("`{{{hole}}}` stands in it twice")));
-                    }
                 }
             }
         }
         pattern.push('$');
-        let to = parts(to).map_err(fault)?;
-        for part in &to {
-            if let Part::Hole(hole) = part
-                && !holes.contains(hole)
-            {
-                return Err(fault(format!("`{{{hole}}}` of its replacement is not in it")));
-            }
-        }
-        let from = Regex::new(&pattern).map_err(|error| fault(error.to_string()))?;
+        let from = Regex::new(&pattern).map_err(|error| WeightsError::conversion(from, error))?;
         Ok(Self { from, to })
     }
 
@@ -108,6 +96,46 @@ pub(crate) fn idle_renames<'p>(
 ) -> Result<Vec<&'p str>, WeightsError> {
     let idle = Renames::compile(pairs)?.idle(checkpoint.tensors().map(|(name, _)| name));
     Ok(idle.into_iter().map(|at| pairs[at].0.as_str()).collect())
+}
+
+/// The placeholders of a rename's left template that its right one lacks: names that differ there alone get one name.
+///
+/// # Errors
+/// If one of the templates cannot be read.
+pub(crate) fn lost_placeholders(from: &str, to: &str) -> Result<Vec<String>, WeightsError> {
+    let [from, to] = read(from, to)?;
+    let kept: BTreeSet<String> = holes(to).collect();
+    Ok(holes(from).filter(|hole| !kept.contains(hole)).collect())
+}
+
+fn holes(parts: Vec<Part>) -> impl Iterator<Item = String> {
+    parts.into_iter().filter_map(|part| match part {
+        Part::Hole(hole) => Some(hole),
+        Part::Text(_) => None,
+    })
+}
+
+/// Both templates of a rename. A placeholder stands on the left once, and on the right only if it stands on the left.
+fn read(from: &str, to: &str) -> Result<[Vec<Part>; 2], WeightsError> {
+    let fault = |reason: String| WeightsError::conversion(from, reason);
+    let left = parts(from).map_err(fault)?;
+    let mut known = BTreeSet::new();
+    for part in &left {
+        if let Part::Hole(hole) = part
+            && !known.insert(hole)
+        {
+            return Err(fault(format!("`{{{hole}}}` stands in it twice")));
+        }
+    }
+    let right = parts(to).map_err(fault)?;
+    for part in &right {
+        if let Part::Hole(hole) = part
+            && !known.contains(hole)
+        {
+            return Err(fault(format!("`{{{hole}}}` of its replacement is not in it")));
+        }
+    }
+    Ok([left, right])
 }
 
 fn parts(template: &str) -> Result<Vec<Part>, String> {
@@ -257,6 +285,12 @@ mod tests {
             let pair = [(from.to_owned(), to.to_owned())];
             assert!(Renames::compile(&pair).is_err(), "{from} -> {to}");
         }
+    }
+
+    #[test]
+    fn a_placeholder_that_the_right_side_lacks_is_told() {
+        assert_eq!(lost_placeholders("{x}.{i}.{y}", "{i}.w").expect("templates"), ["x", "y"]);
+        assert!(lost_placeholders("{x}.a", "{x}.b").expect("templates").is_empty());
     }
 
     fn titles(names: &[&str]) -> Vec<String> {

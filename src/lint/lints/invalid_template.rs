@@ -2,7 +2,7 @@
 
 use crate::diag::{Level, Problems};
 use crate::lint::{Context, Lint};
-use crate::weights::Renames;
+use crate::weights::lost_placeholders;
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "invalid-template",
@@ -16,21 +16,19 @@ pub(in crate::lint) static LINT: Lint = Lint {
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
     for architecture in context.registry.architectures.values() {
-        for (pair, at) in architecture.rename.iter().zip(&architecture.rename_at) {
-            let (from, to) = pair;
-            if let Err(error) = Renames::compile(std::slice::from_ref(pair)) {
-                problems.push(LINT.at(at, error.to_string()).help("write placeholders as `{x}`, the same on both sides"));
-                continue;
-            }
-            for hole in holes(from).filter(|hole| holes(to).all(|kept| kept != *hole)) {
+        for ((from, to), at) in architecture.rename.iter().zip(&architecture.rename_at) {
+            let lost = match lost_placeholders(from, to) {
+                Ok(lost) => lost,
+                Err(error) => {
+                    let problem = LINT.at(at, error.to_string());
+                    problems.push(problem.help("write placeholders as `{x}`, the same on both sides"));
+                    continue;
+                }
+            };
+            for hole in lost {
                 let message = format!("`{{{hole}}}` of `{from}` is lost in `{to}`");
                 problems.push(LINT.at(at, message).help(format!("write `{{{hole}}}` where it belongs, so that names stay apart")));
             }
         }
     }
-}
-
-/// The names of the placeholders of a template.
-fn holes(template: &str) -> impl Iterator<Item = &str> {
-    template.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(hole, _)| hole))
 }

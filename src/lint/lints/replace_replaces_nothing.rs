@@ -1,9 +1,9 @@
 //! A replacement for a module that is not there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Level, Problems, did_you_mean};
-use crate::lint::code::Role;
+use crate::lint::code::{Role, View};
 use crate::lint::{Context, Lint};
 use crate::lang::ast::ExprKind;
 
@@ -21,12 +21,17 @@ pub(in crate::lint) static LINT: Lint = Lint {
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
     let modules = &context.registry.modules;
-    for (name, module) in modules {
+    if modules.values().all(|module| module.replace.is_empty()) {
+        return;
+    }
+    let named: BTreeMap<&str, BTreeSet<&str>> =
+        context.views.iter().map(|(name, view)| (*name, named_in(context, view))).collect();
+    for (name, module) in modules.into_iter().filter(|(_, module)| !module.replace.is_empty()) {
+        let used = used_below(context, &named, name);
         for (from, to) in &module.replace {
             if !modules.contains_key(&to.text) {
                 problems.push(context.unknown(LINT.name, to, "a module", modules.keys().map(String::as_str)));
             }
-            let used = used_below(context, name);
             if !used.contains(from.text.as_str()) {
                 let message = format!("`{}` is not used anywhere in `{name}`", from.text);
                 let help = did_you_mean(&from.text, used.iter().copied());
@@ -36,23 +41,33 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     }
 }
 
+/// The modules that are named in the layers of a module.
+fn named_in<'a>(context: &'a Context<'_>, view: &View) -> BTreeSet<&'a str> {
+    let mut named = BTreeSet::new();
+    for piece in view.pieces.iter().filter(|piece| piece.role == Role::Layer) {
+        piece.each(&mut |expr| {
+            let ExprKind::Name(found) = &expr.kind else { return };
+            named.extend(context.views.get_key_value(&**found).map(|(found, _)| *found));
+        });
+    }
+    named
+}
+
 /// Every module that is named in the layers of a module, or below, replacements followed.
-fn used_below<'a>(context: &'a Context<'_>, name: &str) -> BTreeSet<&'a str> {
+fn used_below<'a>(
+    context: &'a Context<'_>,
+    named: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+    name: &'a str,
+) -> BTreeSet<&'a str> {
     let mut used = BTreeSet::new();
-    let mut open: Vec<&str> = context.views.get_key_value(name).map(|(name, _)| *name).into_iter().collect();
+    let mut open = vec![name];
     let mut seen = BTreeSet::new();
     while let Some(name) = open.pop() {
         let Some(view) = context.views.get(name).filter(|_| seen.insert(name)) else { continue };
-        for piece in view.pieces.iter().filter(|piece| piece.role == Role::Layer) {
-            piece.each(&mut |expr| {
-                let ExprKind::Name(found) = &expr.kind else { return };
-                if let Some((found, _)) = context.views.get_key_value(&**found) {
-                    used.insert(*found);
-                    open.push(found);
-                }
-            });
-        }
-        open.extend(view.module.replace.iter().filter_map(|(_, to)| Some(*context.views.get_key_value(to.text.as_str())?.0)));
+        let here = named.get(name).into_iter().flatten().copied();
+        used.extend(here.clone());
+        open.extend(here);
+        open.extend(view.module.replace.iter().map(|(_, to)| to.text.as_str()));
     }
     used
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diag::{Level, Problem, Problems, Span};
-use crate::lint::scope::{Names, unknown_names};
+use crate::lint::scope::{Names, Tables, unknown_names};
 use crate::lint::{Context, Lint, calls};
 
 pub(in crate::lint) static LINT: Lint = Lint {
@@ -23,16 +23,15 @@ type Place = (usize, usize, usize);
 fn check(context: &Context<'_>, problems: &mut Problems) {
     // Code that several modules share is right if what it reads means something in one of them; tracing sees to the
     // others, since they may never read it.
+    let tables = Tables::of(context);
     let mut shared_by: BTreeMap<Place, usize> = BTreeMap::new();
     let mut unknown: BTreeMap<Place, (usize, Place, Problem)> = BTreeMap::new();
     for (name, view) in &context.views {
         // What is only inherited from is checked where it is inherited.
-        let abstract_module = !context.reach.is_built(name)
-            && context.views.values().any(|other| other.extends.as_ref().is_some_and(|parent| parent.text == **name));
-        if abstract_module {
+        if !context.reach.is_built(name) && context.reach.is_extended(name) {
             continue;
         }
-        let names = Names::of(context, view);
+        let names = Names::of(context, view, &tables);
         for piece in view.all().filter(|piece| context.is_checked(&piece.code.span)) {
             let at = place(&piece.code.span);
             *shared_by.entry(at).or_default() += 1;

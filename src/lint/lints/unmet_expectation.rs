@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use crate::diag::{Level, Problem, Problems};
 use crate::expect;
-use crate::lang::Parses;
 use crate::lint::tracing::Traced;
 use crate::lint::{Context, Lint, blame};
 use crate::matcher::Matcher;
@@ -38,8 +37,7 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         let Some(trace) = trace.filter(|_| expected.config.is_none()) else { continue };
         if trace.whole {
             let faults = held(context.registry, expected, trace);
-            let parses = Parses::default();
-            problems.extend(blame::settle(context.registry, &parses, trace.architecture, &trace.config, faults));
+            problems.extend(blame::settle(context, trace.architecture, &trace.config, faults));
         } else {
             // What cannot be traced is reported as such; its tensors may tell where to look.
             problems.extend(expect::check_count(expected, &trace.params).faults);

@@ -1,6 +1,6 @@
 //! A local that is assigned and never read.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use crate::diag::{Level, Problems};
 use crate::lang::ast::{Stmt, StmtKind, Target, TextRange};
@@ -18,7 +18,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
 };
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     for view in context.views.values() {
         for method in &view.methods {
             let at = &method.body.code.span;
@@ -26,7 +26,7 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
             if !first || !context.is_checked(at) {
                 continue;
             }
-            let mut read = BTreeSet::new();
+            let mut read = HashSet::new();
             mentions(&method.body, &mut read);
             let mut assigned = Vec::new();
             collect(method.body.statements(), &mut assigned);

@@ -1,7 +1,6 @@
 //! A config field that no code reads.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use crate::diag::{Level, Problems};
 use crate::lint::{Context, Lint};
@@ -18,9 +17,9 @@ pub(in crate::lint) static LINT: Lint = Lint {
 };
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    let mut read: BTreeSet<Arc<str>> = BTreeSet::new();
+    let mut read: HashSet<&str> = HashSet::new();
     for view in context.views.values() {
-        read.extend(view.mentions.iter().cloned());
+        read.extend(view.mentions.iter().map(|name| &**name));
     }
     for code in context.registry.inputs.values() {
         names_in(&code.text, &mut read);
@@ -44,7 +43,7 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 }
 
 /// Every word of an expression that could be a name.
-fn names_in(code: &str, found: &mut BTreeSet<Arc<str>>) {
+fn names_in<'a>(code: &'a str, found: &mut HashSet<&'a str>) {
     let words = code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-    found.extend(words.map(Arc::from));
+    found.extend(words);
 }

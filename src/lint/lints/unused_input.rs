@@ -1,6 +1,6 @@
 //! An input that a body does not read.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use crate::diag::{Level, Problems};
 use crate::lint::scope::mentions;
@@ -20,7 +20,7 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     // A module keeps the inputs of the one it stands for: an input that some relative reads is part of the interface.
     for view in context.views.values() {
         for method in &view.methods {
-            let mut read = BTreeSet::new();
+            let mut read = HashSet::new();
             mentions(&method.body, &mut read);
             for input in &method.inputs {
                 let name = input.name.text.as_str();
@@ -39,7 +39,7 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 fn read_by_relative(context: &Context<'_>, input: &crate::registry::Name) -> bool {
     context.views.values().flat_map(|view| &view.methods).any(|method| {
         method.inputs.iter().any(|other| other.name.span == input.span) && {
-            let mut read = BTreeSet::new();
+            let mut read = HashSet::new();
             mentions(&method.body, &mut read);
             read.contains(input.text.as_str())
         }

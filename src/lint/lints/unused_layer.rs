@@ -1,6 +1,6 @@
 //! A layer, parameter or buffer that no body uses.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::diag::{Level, Problems};
@@ -39,8 +39,8 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 }
 
 /// Names that are reached through a layer from outside, as in `block.attention.weight`, or tied from above.
-fn attributes(context: &Context<'_>) -> BTreeSet<Arc<str>> {
-    let mut found = BTreeSet::new();
+fn attributes(context: &Context<'_>) -> HashSet<Arc<str>> {
+    let mut found = HashSet::new();
     for view in context.views.values() {
         found.extend(view.attributes.iter().cloned());
         let tied = view.pieces.iter().filter(|piece| piece.role == Role::Tied);

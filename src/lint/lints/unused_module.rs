@@ -14,13 +14,9 @@ pub(in crate::lint) static LINT: Lint = Lint {
 };
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    let registry = context.registry;
     for file in context.checked().filter(|file| !file.registry.architectures.is_empty()) {
         for (name, module) in &file.registry.modules {
-            let extended = registry.modules.values().any(|other| {
-                other.extends.as_ref().is_some_and(|parent| parent.text == *name)
-            });
-            if !extended && !context.reach.is_built(name) {
+            if !context.reach.is_built(name) && !context.reach.is_extended(name) {
                 let problem = LINT.at(&module.name.span, format!("nothing is built from `{name}`"));
                 problems.push(problem.help("build it somewhere, or remove it"));
             }
