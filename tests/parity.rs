@@ -8,6 +8,8 @@
 mod autoencoders;
 #[path = "parity/harness.rs"]
 mod harness;
+#[path = "parity/speak.rs"]
+mod speak;
 
 use harness::{Outcome, check, check_mode, check_variant};
 
@@ -79,6 +81,11 @@ fn qwen2_5_omni_thinker_only() -> Outcome {
 fn qwen2_5_omni_talker_only() -> Outcome {
     let cases = ["talk", "talk_prompt", "talk_step", "denoise", "vocode"];
     check_mode("Qwen2_5OmniForConditionalGeneration", "talker_only", &cases)
+}
+
+#[test]
+fn qwen2_5_omni_speaks() -> Outcome {
+    speak::check("Qwen2_5OmniForConditionalGeneration")
 }
 
 /// A test for each autoencoder.

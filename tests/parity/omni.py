@@ -59,6 +59,7 @@ def build(seed):
     head = model.thinker.lm_head.weight.data
     head *= 2.0  # logits well apart
     head[:4], head[90:] = 0.1 * head[:4], 0.1 * head[90:]  # no token that ends a text or stands for another kind
+    model.talker.codec_head.weight.data[20:] *= 0.1  # codes that the vocoder knows
     model.token2wav.code2wav_bigvgan_model.conv_post.weight.data *= 0.05  # a waveform that is not cut off
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=0)
     return model
@@ -221,6 +222,32 @@ def record(rec):
     rec.add("vocode", {"mel_spectrogram": noise(1, 8, 9, seed=1) * 4 - 6}, lambda m, i: {"waveform": m(**i)[None]}, "token2wav.code2wav_bigvgan_model")
 
 
+SPEAK = {"new_tokens": 6, "codes": 6, "num_steps": 4, "guidance_scale": 0.5, "sway_coefficient": -1.0, "bos_token": 60,
+         "eos_token": 95, "pad_token": 96, "codec_pad": PAD, "codec_start": START, "codec_mask": MASK}
+
+
+def speak(rec, speaker):
+    """A prompt as speech: all parts together, as the reference's own `generate` does it."""
+    model, heard = rec.load(), {}
+    ids, start = words(1, 5, 41), noise(1, 2 * SPEAK["codes"], 8, seed=42)
+
+    def keep(_, args, output):
+        heard["codes"], heard["waveform"] = args[0], output[None]
+
+    model.token2wav.register_forward_hook(keep)
+    real, torch.randn = torch.randn, lambda *_, **__: start.clone()
+    try:
+        said, _ = model.generate(
+            ids, speaker="Chelsie", thinker_max_new_tokens=SPEAK["new_tokens"], talker_max_new_tokens=SPEAK["codes"], talker_do_sample=False,
+            talker_repetition_penalty=1.0, talker_eos_token_id=[PAD, END], token2wav_num_steps=SPEAK["num_steps"])
+    finally:
+        torch.randn = real
+    if heard["codes"].shape[1] != SPEAK["codes"] or len(set(heard["codes"][0].tolist())) < 3:
+        raise Rejected("speak: it stops early, or repeats itself")
+    values = {"input_ids": ids, "noise": start, "speaker": speaker["cond"], "reference_mel": speaker["ref_mel"], "sequences": said, **heard}
+    rec.tensors |= {f"speak.{k}": v.contiguous().clone() for k, v in values.items()}
+
+
 def main():
     out = HERE / NAME
     for seed in range(1, 200):
@@ -236,6 +263,7 @@ def main():
 
         rec = Recorder(load)
         try:
+            speak(rec, speakers["Chelsie"])
             record(rec)
         except Rejected as reason:
             print(f"  {NAME} seed {seed}: {reason}")
@@ -247,7 +275,7 @@ def main():
         "arch": NAME, "model_type": "qwen2_5_omni", "versions": versions(), "seed": seed, "tolerance": {"atol": 2e-4, "rtol": 1e-3},
         "thinker.hidden_states": {"0": "thinker.embeddings", "1": "thinker.model.layers.0", "2": "thinker.model.norm"},
         "talker.hidden_states": {"0": "talker.thinker_to_talker_proj", "1": "talker.model.layers.0", "2": "talker.model.norm"},
-        "cases": rec.cases})
+        "cases": rec.cases, "speak": SPEAK})
     report(out, f"seed {seed}")
 
 
