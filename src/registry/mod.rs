@@ -6,6 +6,7 @@
 //!
 //! Absent on purpose: tensors, and any model's name in code.
 
+mod conditions;
 mod definitions;
 mod load;
 mod modes;
