@@ -16,6 +16,17 @@ use crate::diag::{Level, Source};
 use crate::lint::{self, Checker, Findings, Input, Options, Setting};
 use crate::registry::{LoadError, Registry};
 
+const EXAMPLES: &str = "\
+Examples:
+  omni check                            the registry in sight
+  omni check acme.toml --fix            an overlay over the shipped registry, corrected where that is certain
+  omni check --deny unused-field        one lint at another level; a table [lints] in a file does it for good
+  omni check --output-format sarif      for a code host; github and junit are for build servers
+  omni check --model DIR                whether a checkpoint fits its definition
+
+Findings are drawn COLUMNS wide if that is set, without colours where NO_COLOR is or TERM is `dumb`, and told in words
+where NO_GRAPHICS is, for screen readers. `omni explain-lint NAME` says more about one.";
+
 /// Check registry files: every definition is parsed, named, and traced with symbolic shapes.
 ///
 /// With `--model`, a checkpoint instead: its config, its definition and its headers are compared name by name, before
@@ -23,6 +34,7 @@ use crate::registry::{LoadError, Registry};
 ///
 /// Exits with 0 if nothing was found, 1 if something was, 2 on wrong usage.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Check {
     /// Files or folders to check. If none are given: the `registry` folder here, or else what lies over the shipped
     /// registry, or else that itself.
