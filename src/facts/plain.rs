@@ -95,8 +95,9 @@ fn skip(rest: &mut &str, expected: &str) -> Option<()> {
 /// A string; there are no escapes.
 fn string<'t>(rest: &mut &'t str) -> Option<&'t str> {
     skip(rest, "\"")?;
-    let (string, after) = rest.split_once('"')?;
-    *rest = after;
+    let end = rest.bytes().position(|byte| byte == b'"')?;
+    let string = &rest[..end];
+    *rest = &rest[end + 1..];
     Some(string)
 }
 

@@ -166,4 +166,70 @@ mod tests {
         let all = folders.len() * registry.architectures.len();
         assert!(compared * 4 < all, "{compared} of {all} were compared, and that takes long");
     }
+
+    /// Layers that are handed on and layers that `auto` finds: no text tells their tensors.
+    const OPEN: &str = r#"
+[architectures.Handed]
+category = "transformers"
+task     = "causal-lm"
+config   = "handed"
+
+[config.handed]
+required = ["size"]
+parts    = { part = "found" }
+sample   = { size = 2, part = { size = 3 } }
+
+[modules.Handed]
+inputs        = ["x"]
+layers.frames = "[Frame(Linear(size, size)), Frame(inner=Linear(size, size, bias=False))]"
+layers.rest   = "auto(part)"
+forward       = "return rest(frames[1](frames[0](x)))"
+
+[modules.Frame]
+args        = ["inner"]
+inputs      = ["x"]
+layers.held = "inner"
+forward     = "return held(x)"
+
+[architectures.Found]
+category    = "transformers"
+task        = "causal-lm"
+model-types = ["found"]
+
+[config.found]
+required = ["size"]
+sample   = { size = 3 }
+
+[modules.Found]
+inputs       = ["x"]
+params.scale = "[size]"
+forward      = "return x * scale"
+"#;
+
+    #[test]
+    fn a_definition_whose_text_does_not_tell_its_tensors_is_built_and_compared() {
+        let source = crate::diag::Source::new("omni.toml", OPEN);
+        let registry = Registry::shipped().expect("no errors").with_file(&source).expect("a definition");
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = |name: &str| dir.path().join(name);
+        let config = r#"{"size": 2, "part": {"model_type": "found", "size": 3}}"#;
+        std::fs::write(file("config.json"), config).expect("written");
+        let bytes = [0; 16];
+        let tensors = [
+            ("frames.0.held.weight", vec![2, 2]),
+            ("frames.0.held.bias", vec![2]),
+            ("frames.1.held.weight", vec![2, 2]),
+            ("rest.scale", vec![3]),
+        ];
+        let tensors = tensors.map(|(name, shape): (_, Vec<usize>)| {
+            let bytes = &bytes[..4 * shape.iter().product::<usize>()];
+            (name, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, bytes).expect("fits"))
+        });
+        safetensors::serialize_to_file(tensors, None, &file("model.safetensors")).expect("written");
+        let facts = facts::read(dir.path()).expect("facts");
+        let candidates = matcher::Fingerprints::compare(&Fingerprints::new(&registry), &facts, facts.value());
+        let exact: Vec<&str> =
+            candidates.iter().filter(|one| one.is_exact()).map(|one| one.architecture.as_str()).collect();
+        assert_eq!(exact, ["Handed"], "{candidates:?}");
+    }
 }

@@ -42,6 +42,9 @@ const LISTED: usize = 40;
 /// How many definitions are built and compared, with those that are as near as the last of them.
 const COMPARED: usize = 5;
 
+/// From which part of all tensors on a definition is near enough to look no further.
+const NEAR: f64 = 0.5;
+
 /// Writes an overlay for what is in a directory.
 ///
 /// # Errors
@@ -98,25 +101,12 @@ fn nearest<'r>(
     name: &str,
     outcome: &Result<Match, Box<NoMatch>>,
 ) -> Option<(&'r Architecture, Option<Candidate>)> {
-    let alike = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
-    let candidates = checkpoint.into_iter().flat_map(|open| {
-        let compared = compared(registry, open);
-        let compare = move |base: &'r Architecture| {
-            let spelt = spelt(config, &spellings(registry, base, config));
-            let (mut candidate, report) = candidate(registry, base, &spelt, open).ok()?;
-            // What a rename can bring together counts as there.
-            let renamed = renames(&report, open).iter().map(|rename| rename.covered.len() / 2).sum::<usize>();
-            candidate.agree += renamed;
-            candidate.missing = candidate.missing.saturating_sub(renamed);
-            candidate.unexpected = candidate.unexpected.saturating_sub(renamed);
-            Some((base, candidate))
-        };
-        compared.into_iter().filter_map(compare)
-    });
-    let best = candidates.filter(|(_, candidate)| candidate.agree > 0).max_by(|(_, a), (_, b)| {
-        let alike = || alike(&a.architecture).total_cmp(&alike(&b.architecture));
-        let name = || b.architecture.cmp(&a.architecture);
-        a.score().total_cmp(&b.score()).then_with(alike).then_with(name)
+    let best = checkpoint.and_then(|open| {
+        let near = fingerprint::nearest(registry, open, COMPARED).into_iter().map(|(_, base)| base);
+        let near =
+            best(registry, near, open, config, name).filter(|(_, candidate)| candidate.score() >= NEAR);
+        // Where no names are near, a rename may still bring together what they do not.
+        near.or_else(|| best(registry, registry.architectures.values(), open, config, name))
     });
     if let Some((base, candidate)) = best {
         return Some((base, Some(candidate)));
@@ -127,14 +117,29 @@ fn nearest<'r>(
     Some((registry.architectures.get(&by_name)?, None))
 }
 
-/// The definitions that are worth building: those whose names come nearest, or all of them where no names are near,
-/// since renames may bring together what names do not.
-fn compared<'r>(registry: &'r Registry, checkpoint: &Checkpoint) -> Vec<&'r Architecture> {
-    let near = fingerprint::nearest(registry, checkpoint, COMPARED);
-    if near.iter().any(|(likeness, _)| likeness.is_close()) {
-        return near.into_iter().map(|(_, architecture)| architecture).collect();
-    }
-    registry.architectures.values().collect()
+/// The one of these definitions whose tensors come nearest, what a rename can bring together counting as there.
+fn best<'r>(
+    registry: &'r Registry,
+    bases: impl Iterator<Item = &'r Architecture>,
+    open: &Checkpoint,
+    config: &Value,
+    name: &str,
+) -> Option<(&'r Architecture, Candidate)> {
+    let compare = |base: &'r Architecture| {
+        let spelt = spelt(config, &spellings(registry, base, config));
+        let (mut candidate, report) = candidate(registry, base, &spelt, open).ok()?;
+        let renamed = renames(&report, open).iter().map(|rename| rename.covered.len() / 2).sum::<usize>();
+        candidate.agree += renamed;
+        candidate.missing = candidate.missing.saturating_sub(renamed);
+        candidate.unexpected = candidate.unexpected.saturating_sub(renamed);
+        Some((base, candidate)).filter(|(_, candidate)| candidate.agree > 0)
+    };
+    let alike = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
+    bases.filter_map(compare).max_by(|(_, a), (_, b)| {
+        let alike = || alike(&a.architecture).total_cmp(&alike(&b.architecture));
+        let name = || b.architecture.cmp(&a.architecture);
+        a.score().total_cmp(&b.score()).then_with(alike).then_with(name)
+    })
 }
 
 /// Fields of a definition that this config spells otherwise, by what any table of the registry knows.
@@ -327,4 +332,50 @@ fn key(name: &str) -> String {
 /// A string of TOML on one line: as in JSON, but for one letter.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string().replace('\u{7f}', "\\u007F")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rayon::prelude::*;
+
+    use super::*;
+    use crate::facts;
+
+    /// A model whose definition is left out, and then those as near as that one, is as near to one of a few.
+    #[test]
+    fn the_nearest_of_a_few_is_the_nearest_of_all() {
+        let registry = Registry::shipped().expect("no errors");
+        let parity = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity");
+        let entries = std::fs::read_dir(parity).expect("there").map(|entry| entry.expect("an entry").path());
+        let folders: Vec<_> = entries.filter(|path| path.join("model.safetensors").is_file()).collect();
+        let near = folders.par_iter().map(|folder| {
+            let facts = facts::read(folder).expect("facts");
+            let open = checkpoint(&facts, &[]).expect("a checkpoint");
+            let score = |base| {
+                best(registry, [base].into_iter(), &open, facts.value(), "").map(|(_, one)| one.score())
+            };
+            let all: Vec<_> =
+                registry.architectures.values().filter_map(|base| Some((base, score(base)?))).collect();
+            let ranked = fingerprint::nearest(registry, &open, registry.architectures.len());
+            let (mut least, mut near) = (f64::INFINITY, 0);
+            for _ in 0..3 {
+                let left: Vec<_> = all.iter().filter(|(_, score)| *score < least).collect();
+                let most = left.iter().map(|(_, score)| *score).fold(0.0, f64::max);
+                let few = ranked
+                    .iter()
+                    .filter_map(|(_, base)| left.iter().find(|(other, _)| std::ptr::eq(*other, *base)));
+                let few = few.take(COMPARED).map(|(_, score)| *score).fold(0.0, f64::max);
+                if few >= NEAR {
+                    near += 1;
+                    assert!(few >= most, "{}: {few} of a few, {most} of all", folder.display());
+                }
+                least = most;
+            }
+            near
+        });
+        let near: usize = near.sum();
+        assert!(near >= folders.len() && near > 15, "{near} of {}", folders.len());
+    }
 }
