@@ -203,6 +203,24 @@ fn list_filters_by_category_task_and_status() -> Outcome {
     let (code, _, err) = omni(dir.path(), &["list", "--category", "transformer"])?;
     assert_eq!(code, 1);
     assert!(err.contains("transformers"), "{err}");
+    let (code, _, err) = omni(dir.path(), &["list", "--category", "nothing-of-it"])?;
+    assert_eq!(code, 1);
+    assert!(err.contains("one of: ") && err.contains("audio_encoder") && err.contains("sae"), "{err}");
+    Ok(())
+}
+
+#[test]
+fn list_finds_names_by_a_part_of_them() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let found = success(dir.path(), &["list", "WAV2vec2model"])?;
+    assert!(found.starts_with("Wav2Vec2Model "), "{found}");
+    assert!(found.ends_with("1 known, 1 of them defined, 1 of those verified\n"), "{found}");
+    let (code, out, err) = omni(dir.path(), &["list", "WavVec2Model"])?;
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(
+        err.contains("no known name has `WavVec2Model` in it") && err.contains("`Wav2Vec2Model`"),
+        "{err}"
+    );
     Ok(())
 }
 
@@ -226,7 +244,25 @@ fn scan_lists_every_model_below_in_the_order_of_their_paths() -> Outcome {
     let paths: Vec<&str> =
         json.as_array().ok_or("a list")?.iter().filter_map(|row| row["path"].as_str()).collect();
     assert_eq!(paths, ["a", "b/inner"]);
-    assert_eq!(omni(dir.path(), &["scan", "absent"])?.0, 1);
+    for (path, expected) in [
+        ("absent", "`absent` does not exist: check"),
+        ("c/notes.txt", "`c/notes.txt` is a file: give a directory"),
+    ] {
+        let (code, out, err) = omni(dir.path(), &["scan", path])?;
+        assert_eq!((code, out.as_str()), (1, ""));
+        assert!(err.contains(expected), "{err}");
+    }
+    assert!(success(dir.path(), &["scan", "a"])?.ends_with("1 model, 1 of them supported\n"));
+    Ok(())
+}
+
+#[test]
+fn a_folder_of_models_is_told_as_one_and_not_as_one_without_a_definition() -> Outcome {
+    let story = success(&parity().join("sae"), &["explain", "gemma_scope"])?;
+    assert!(story.starts_with("gemma_scope: SAE, category sae, task collection\n"), "{story}");
+    let (code, _, err) = omni(&parity(), &["info", "sae"])?;
+    assert_eq!(code, 1);
+    assert!(err.contains("no config.json found in `sae`") && err.contains("omni scan DIR"), "{err}");
     Ok(())
 }
 

@@ -202,7 +202,7 @@ fn a_repository_id_means_its_snapshot_in_the_cache() {
     let torn = facts::read_in("org/torn", &at).expect_err("no snapshot").to_string();
     assert!(torn.contains("the folder `snapshots` is empty"), "{torn}");
     let absent = facts::read_in("org/absent", &at).expect_err("absent").to_string();
-    assert!(absent.contains("has no `org/absent`"), "{absent}");
+    assert!(absent.contains("has no `org/absent`: check how it is spelled, allow the download"), "{absent}");
     for id in ["../org/name", "org//name", "org/na..me", "a/b/c", "-a/b"] {
         assert!(matches!(facts::read_in(id, &at), Err(FactsError::Missing { .. })), "{id}");
     }
@@ -285,6 +285,37 @@ fn an_index_that_leaves_the_directory_is_refused() {
     let dir = directory(&[("config.json", "{}"), ("model.safetensors.index.json", index)]);
     let error = read(dir.path()).expect("facts").tensors().expect_err("refused");
     assert!(matches!(error, FactsError::Outside { .. }), "{error}");
+}
+
+#[test]
+fn a_tensor_in_two_shards_counts_once() {
+    let index = r#"{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}"#;
+    let dir = directory(&[("config.json", "{}"), ("model.safetensors.index.json", index)]);
+    let write = |name: &str, bytes: Vec<u8>| fs::write(dir.path().join(name), bytes).expect("written");
+    write("one.safetensors", tensor_file(&[("b", "F16", &[2, 3]), ("a", "F16", &[5])]));
+    write("two.safetensors", tensor_file(&[("b", "F16", &[2, 3])]));
+    let facts = read(dir.path()).expect("facts");
+    assert_eq!(facts.parameters().expect("headers"), Some(11));
+    assert_eq!(facts.tensors().expect("headers").len(), 2);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_told_as_such() {
+    let link = |dir: &Path, name: &str| {
+        symlink("../../blobs/gone", dir.join(name)).expect("a link");
+    };
+    let message = |error: &FactsError| {
+        let message = error.to_string();
+        assert!(message.contains("is a link to `../../blobs/gone`, which is not there"), "{message}");
+    };
+    let dir = directory(&[("README.md", "")]);
+    link(dir.path(), "config.json");
+    message(&read(dir.path()).expect_err("no config"));
+    let dir = directory(&[("config.json", "{}")]);
+    link(dir.path(), "model.safetensors");
+    let facts = read(dir.path()).expect("facts");
+    message(&facts.tensors().expect_err("no weights"));
+    message(&facts.parameters().expect_err("no weights"));
 }
 
 #[test]

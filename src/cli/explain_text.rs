@@ -59,6 +59,8 @@ fn headline(text: &mut String, story: &Story) {
     let status = match (story.status, story.verified) {
         (Some("defined"), true) => ", defined and verified",
         (Some("defined"), false) => ", defined, not verified",
+        // What is made of models has no definition of its own, and needs none.
+        (Some(_), _) if story.is_supported => "",
         (Some(_), _) => ", no definition yet",
         (None, _) => "",
     };

@@ -14,6 +14,8 @@ use crate::registry::Registry;
 /// List the architectures that are known, which of them have a definition, and which of those are verified.
 #[derive(Debug, Args)]
 pub(crate) struct List {
+    /// Only names with this in them, in any case.
+    name: Option<String>,
     /// Only those of this category.
     #[arg(long, value_name = "NAME")]
     category: Option<String>,
@@ -55,12 +57,24 @@ impl List {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
         let registry = global.registry()?;
         let mut rows = rows(&registry);
+        self.known_name(&rows)?;
         known("category", self.category.as_deref(), rows.iter().map(|row| row.category))?;
         known("task", self.task.as_deref(), rows.iter().map(|row| row.task))?;
         rows.retain(|row| self.wants(row));
         let text = if self.json { serde_json::to_string_pretty(&rows)? + "\n" } else { table(&rows) };
         output::print(&text);
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn known_name(&self, rows: &[Row<'_>]) -> Result<(), Problem> {
+        match &self.name {
+            Some(part) if !rows.iter().any(|row| has(row, part)) => {
+                let problem =
+                    Problem::unplaced("unknown-filter", format!("no known name has `{part}` in it"));
+                Err(problem.maybe_help(did_you_mean(part, rows.iter().map(|row| row.name))))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn wants(&self, row: &Row<'_>) -> bool {
@@ -71,9 +85,15 @@ impl List {
             Some(Asked::Known) => row.status == "known",
         };
         status
+            && self.name.as_deref().is_none_or(|part| has(row, part))
             && self.category.as_deref().is_none_or(|wanted| wanted == row.category)
             && self.task.as_deref().is_none_or(|wanted| wanted == row.task)
     }
+}
+
+/// Whether a name has this in it.
+fn has(row: &Row<'_>, part: &str) -> bool {
+    row.name.to_lowercase().contains(&part.to_lowercase())
 }
 
 /// Refuses a filter that no name passes, so that a slip of the pen does not look like an empty answer.
@@ -83,7 +103,9 @@ fn known<'r>(what: &str, asked: Option<&str>, all: impl Iterator<Item = &'r str>
         Some(name) if !all.contains(name) => {
             let problem =
                 Problem::unplaced("unknown-filter", format!("nothing known has the {what} `{name}`"));
-            Err(problem.maybe_help(did_you_mean(name, all)))
+            let near = did_you_mean(name, all.iter().copied());
+            let listed = || format!("one of: {}", all.into_iter().collect::<Vec<_>>().join(", "));
+            Err(problem.help(near.unwrap_or_else(listed)))
         }
         _ => Ok(()),
     }

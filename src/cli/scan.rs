@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -63,7 +64,16 @@ impl Scan {
         let inspector = Inspector::new(&registry, Hub::none());
         for dir in &self.dirs {
             // A root that is not there is a mistake; a folder below that cannot be read is only remarked on.
-            fs::read_dir(dir).map_err(|error| format!("`{}` cannot be read: {error}", dir.display()))?;
+            fs::read_dir(dir).map_err(|error| match error.kind() {
+                ErrorKind::NotADirectory => {
+                    format!(
+                        "`{}` is a file: give a directory, or ask `omni info` about the file",
+                        dir.display()
+                    )
+                }
+                ErrorKind::NotFound => format!("`{}` does not exist: check how it is spelled", dir.display()),
+                _ => format!("`{}` cannot be read: {error}", dir.display()),
+            })?;
         }
         let mut below = self.dirs.par_iter().map(|dir| search(dir, DEPTH)).reduce(Below::default, Below::and);
         below.models.sort();
@@ -139,6 +149,7 @@ fn table(rows: &[Row]) -> String {
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let supported = rows.iter().filter(|row| row.info.is_supported).count();
-    let _ = writeln!(text, "{} models, {supported} of them supported", rows.len());
+    let models = if rows.len() == 1 { "model" } else { "models" };
+    let _ = writeln!(text, "{} {models}, {supported} of them supported", rows.len());
     text
 }

@@ -1,7 +1,7 @@
 //! One JSON file of a model directory, read within limits and never from outside of it.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -81,7 +81,10 @@ pub(super) fn contained(root: &Path, file: &str) -> Result<PathBuf, FactsError> 
     if !crosses_link {
         return Ok(path);
     }
-    let target = fs::canonicalize(&path).map_err(FactsError::io(&path))?;
+    let target = fs::canonicalize(&path).map_err(|error| match (error.kind(), fs::read_link(&path)) {
+        (ErrorKind::NotFound, Ok(target)) => FactsError::BrokenLink { file: file.to_owned(), target },
+        _ => FactsError::io(&path)(error),
+    })?;
     let home = fs::canonicalize(root).map_err(FactsError::io(root))?;
     let blobs = hub_blobs(&home);
     if target.starts_with(&home) || blobs.is_some_and(|blobs| target.starts_with(blobs)) {

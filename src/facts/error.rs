@@ -11,12 +11,14 @@ use std::sync::Arc;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FactsError {
     /// There is nothing at the path, and it is no id of a cached repository either.
-    #[error("`{}` does not exist{looked}: check how it is spelled", path.display())]
+    #[error("`{}` does not exist{looked}: check how it is spelled{ways_on}", path.display())]
     Missing {
         /// The path as given.
         path: PathBuf,
         /// Where else it was looked for; starts with a comma, or is empty.
         looked: String,
+        /// What else can be done about it; starts with a comma, or is empty.
+        ways_on: String,
     },
     /// The hub cache has the repository, but no usable snapshot of it.
     #[error("the cached repository `{id}` in `{}` has no complete snapshot: {reason}", hub.display())]
@@ -115,6 +117,14 @@ pub enum FactsError {
         file: String,
         /// What is wrong with its header.
         message: String,
+    },
+    /// A link to a file that is not there, as an interrupted download leaves it.
+    #[error("`{file}` is a link to `{}`, which is not there: download the file again", target.display())]
+    BrokenLink {
+        /// The link.
+        file: String,
+        /// Where it leads.
+        target: PathBuf,
     },
     /// The operating system said no.
     #[error("cannot read `{}`: {source}", path.display())]

@@ -67,12 +67,12 @@ impl Hub {
     pub fn snapshot(&self, id: &str, revision: Option<&str>) -> Result<PathBuf, FactsError> {
         let Some(repository) = self.repository(id) else {
             let looked = match &self.folder {
-                Some(folder) => {
-                    format!(", and the cache `{}` has no `{id}`; {}", folder.display(), ways_on(id, revision))
-                }
+                Some(folder) => format!(", and the cache `{}` has no `{id}`", folder.display()),
                 None => String::new(),
             };
-            return Err(FactsError::Missing { path: id.into(), looked });
+            let ways_on = self.folder.as_ref().map(|_| format!(", {}", ways_on(id, revision)));
+            let ways_on = ways_on.unwrap_or_default();
+            return Err(FactsError::Missing { path: id.into(), looked, ways_on });
         };
         snapshot_in(&repository, revision).map_err(|reason| FactsError::NoSnapshot {
             id: id.to_owned(),
@@ -210,7 +210,8 @@ fn ends_with_one(name: &str, endings: &[&str]) -> bool {
 
 fn cached(path: &Path, hub: &Hub) -> Result<Place, FactsError> {
     let Some(RepositoryPath { id, inside, revision }) = RepositoryPath::parse(&path.to_string_lossy()) else {
-        return Err(FactsError::Missing { path: path.to_owned(), looked: String::new() });
+        let (looked, ways_on) = (String::new(), String::new());
+        return Err(FactsError::Missing { path: path.to_owned(), looked, ways_on });
     };
     let snapshot = hub.snapshot(&id, revision.as_deref())?;
     if inside.is_empty() {
@@ -222,12 +223,9 @@ fn cached(path: &Path, hub: &Hub) -> Result<Place, FactsError> {
         Ok(found) if found.is_dir() => Ok(Place { root, file: None, name }),
         Ok(_) => file(&root),
         Err(_) => {
-            let looked = format!(
-                ", and the cached snapshot `{}` has no `{inside}`; {}",
-                snapshot.display(),
-                ways_on(&id, revision.as_deref())
-            );
-            Err(FactsError::Missing { path: path.to_owned(), looked })
+            let looked = format!(", and the cached snapshot `{}` has no `{inside}`", snapshot.display());
+            let ways_on = format!(", {}", ways_on(&id, revision.as_deref()));
+            Err(FactsError::Missing { path: path.to_owned(), looked, ways_on })
         }
     }
 }

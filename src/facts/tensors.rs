@@ -96,7 +96,9 @@ fn files(root: &Path, entries: &[Entry], chosen: Option<&str>) -> Result<Vec<Str
     if let Some(file) = chosen.filter(|file| has_ending(file, ".safetensors") || has_ending(file, ".npz")) {
         return Ok(vec![file.to_owned()]);
     }
-    let names = || entries.iter().filter(|entry| entry.kind == Kind::File).map(|entry| entry.name.as_str());
+    // A link that leads nowhere counts: it is a file that is missing, and to be told.
+    let is_file = |entry: &&Entry| entry.kind == Kind::File || (entry.link && entry.kind == Kind::Other);
+    let names = || entries.iter().filter(is_file).map(|entry| entry.name.as_str());
     if let Some(index) = names().find(|name| has_ending(name, ".safetensors.index.json")) {
         return indexed(root, entries, index);
     }

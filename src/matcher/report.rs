@@ -16,7 +16,10 @@ impl NoMatch {
 
     fn help_with_reason(&self) -> String {
         match &self.reason {
-            Reason::NoConfig => "give the directory that holds the model's config.json".to_owned(),
+            Reason::NoConfig => {
+                "give the directory that holds the model's config.json; `omni scan DIR` lists the models below one"
+                    .to_owned()
+            }
             Reason::NothingNamed { .. } => {
                 let mut help =
                     "add `architectures` to the config, or a rule that recognises its layout".to_owned();

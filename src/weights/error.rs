@@ -81,6 +81,14 @@ pub enum WeightsError {
         /// Every disagreement.
         problems: Vec<IndexProblem>,
     },
+    /// A link to a file that is not there, as an interrupted download leaves it.
+    #[error("`{}` is a link to `{}`, which is not there: download the file again", file.display(), target.display())]
+    BrokenLink {
+        /// The link.
+        file: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
     /// A file that leads out of the model's directory.
     #[error("`{}` leads outside its directory, to `{}`: refused, put the file itself there", file.display(), target.display())]
     Outside {

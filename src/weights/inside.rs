@@ -3,6 +3,7 @@
 //! In: a directory and a name from an index or a listing. Out: the real path, or a refusal if it leads
 //! out of the directory, except for the links that make up a Hugging Face cache.
 
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::WeightsError;
@@ -22,7 +23,10 @@ pub(crate) fn stays_inside(shard: &str) -> bool {
 pub(crate) fn resolve(dir: &Path, name: &str) -> Result<PathBuf, WeightsError> {
     let path = dir.join(name);
     let root = dir.canonicalize().map_err(WeightsError::io(dir))?;
-    let target = path.canonicalize().map_err(WeightsError::io(&path))?;
+    let target = path.canonicalize().map_err(|error| match (error.kind(), path.read_link()) {
+        (ErrorKind::NotFound, Ok(target)) => WeightsError::BrokenLink { file: path.clone(), target },
+        _ => WeightsError::io(&path)(error),
+    })?;
     let allowed = cache_folder(&root).unwrap_or(&root);
     if target.starts_with(allowed) { Ok(target) } else { Err(WeightsError::Outside { file: path, target }) }
 }
@@ -67,6 +71,8 @@ mod tests {
         link("nowhere", "broken.safetensors");
         assert!(resolve(&snapshot, "model.safetensors").is_ok());
         assert!(matches!(resolve(&snapshot, "evil.safetensors"), Err(WeightsError::Outside { .. })));
-        assert!(matches!(resolve(&snapshot, "broken.safetensors"), Err(WeightsError::Io { .. })));
+        let broken = resolve(&snapshot, "broken.safetensors");
+        assert!(matches!(broken, Err(WeightsError::BrokenLink { .. })), "{broken:?}");
+        assert!(matches!(resolve(&snapshot, "absent.safetensors"), Err(WeightsError::Io { .. })));
     }
 }
