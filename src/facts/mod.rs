@@ -55,6 +55,7 @@ pub struct Facts {
     name: String,
     chosen: Option<String>,
     entries: Vec<Entry>,
+    has_folders: bool,
     config: Option<Document>,
     deep: OnceLock<Vec<Entry>>,
     tensors: OnceLock<Result<Vec<TensorFact>, FactsError>>,
@@ -120,6 +121,7 @@ fn read_place(mut place: locate::Place, mut entries: Vec<Entry>) -> Result<Facts
         root: place.root,
         name: place.name,
         chosen: place.file,
+        has_folders: entries.iter().any(|entry| entry.kind == Kind::Dir),
         entries,
         config,
         deep: OnceLock::new(),
@@ -140,6 +142,7 @@ impl Facts {
             name: name.to_owned(),
             chosen: None,
             entries: vec![Entry::file(&file)],
+            has_folders: false,
             config: Some(Document { source: crate::diag::Source::new(&file, text), file, value: config }),
             deep: OnceLock::from(Vec::new()),
             tensors: OnceLock::from(Ok(Vec::new())),
@@ -170,6 +173,12 @@ impl Facts {
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Whether the top level has a folder.
+    #[must_use]
+    pub fn has_folders(&self) -> bool {
+        self.has_folders
     }
 
     /// What lies below the top level, sorted; listed on the first call.

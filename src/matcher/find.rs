@@ -169,8 +169,8 @@ impl<'r> Matcher<'r> {
         fingerprints: &dyn Fingerprints,
     ) -> Scored {
         let is_known = match classified.rule {
-            Some(rule) => self.architecture(classified, rule).is_some(),
-            None => classified.cascade.found.is_some(),
+            Some(rule) if rule.architecture.is_some() => self.architecture(classified, rule).is_some(),
+            _ => classified.cascade.found.is_some(),
         };
         if is_known
             || facts.config().is_none()

@@ -36,6 +36,9 @@ impl Patterns {
         kind: Kind,
         globs: &[String],
     ) -> Option<&'f Entry> {
+        if kind == Kind::Dir && !facts.has_folders() {
+            return None;
+        }
         let is_kind = |entry: &&Entry| entry.kind == kind;
         let mut wild: Vec<&str> = Vec::new();
         for glob in globs {
