@@ -260,6 +260,19 @@ fn scan_lists_every_model_below_in_the_order_of_their_paths() -> Outcome {
 fn a_folder_of_models_is_told_as_one_and_not_as_one_without_a_definition() -> Outcome {
     let story = success(&parity().join("sae"), &["explain", "gemma_scope"])?;
     assert!(story.starts_with("gemma_scope: SAE, category sae, task collection\n"), "{story}");
+    let folder = ["`gemma_scope` is a folder of models", "`resid_post/layer_5/width_16k/average_l0_18`"];
+    let pipeline = ["is a pipeline of models", "one of them: `text_encoder`, `unet`, `vae`"];
+    for command in ["plan", "new"] {
+        for (path, expected) in [("sae/gemma_scope", folder), ("StableDiffusionPipeline", pipeline)] {
+            let (code, _, err) = omni(&parity(), &[command, path])?;
+            assert_eq!(code, 1);
+            // The lines may break anywhere.
+            let letters = |text: &str| text.split_whitespace().collect::<String>();
+            for part in expected {
+                assert!(letters(&err).contains(&letters(part)), "{err}");
+            }
+        }
+    }
     let (code, _, err) = omni(&parity(), &["info", "sae"])?;
     assert_eq!(code, 1);
     assert!(err.contains("no config.json found in `sae`") && err.contains("omni scan DIR"), "{err}");

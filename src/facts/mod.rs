@@ -42,7 +42,7 @@ pub use tensors::TensorFact;
 
 /// The files that may hold a model's config, the first that is there being read: a pipeline's index, the usual one,
 /// and those of sparse autoencoders and of original releases.
-const CONFIG_FILES: [&str; 5] =
+pub(crate) const CONFIG_FILES: [&str; 5] =
     ["model_index.json", "config.json", "cfg.json", "hyperparams.json", "params.json"];
 
 /// The file with which a model directory can bring a definition of its own, as data.

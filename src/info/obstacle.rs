@@ -5,12 +5,7 @@
 
 use super::inspector::Inspector;
 use crate::facts::{self, Facts, Hub, Kind};
-use crate::matcher::{ALLOW_LOCAL_DEFINITION, Found, Match, Status};
-
-/// The task of a known name that stands for a folder of models.
-const COLLECTION: &str = "collection";
-/// The task of a known name that stands for several models working together.
-const PIPELINE: &str = "pipeline";
+use crate::matcher::{ALLOW_LOCAL_DEFINITION, COLLECTION, Found, Match, PIPELINE, Status};
 
 impl Inspector<'_> {
     /// What keeps a recognised model from being loaded.

@@ -93,6 +93,11 @@ impl Match {
     }
 }
 
+/// The task of a known name that stands for a folder of models.
+pub(crate) const COLLECTION: &str = "collection";
+/// The task of a known name that stands for several models working together.
+pub(crate) const PIPELINE: &str = "pipeline";
+
 /// A name that was looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {

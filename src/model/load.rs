@@ -13,9 +13,9 @@ use super::fingerprint::Fingerprints;
 use super::params::Params;
 use super::sampling::{GenerationConfig, SamplingError};
 use crate::diag::Problem;
-use crate::facts::{Facts, FactsError};
+use crate::facts::{CONFIG_FILES, Facts, FactsError};
 use crate::hub::HubError;
-use crate::matcher::{ALLOW_LOCAL_DEFINITION, Match, Matcher};
+use crate::matcher::{ALLOW_LOCAL_DEFINITION, COLLECTION, Match, Matcher, PIPELINE};
 use crate::ops::Value;
 use crate::ops::backend::{B, Device};
 use crate::plan::Param;
@@ -161,6 +161,9 @@ pub(super) fn definition<'r>(
     if let Some(architecture) = matcher.registry().architectures.get(name) {
         return Ok(architecture);
     }
+    if let Some(problem) = made_of_models(facts, found) {
+        return Err(problem);
+    }
     let message =
         format!("recognised as {name}, category {}, but there is no definition of it yet", found.category);
     let task = found.architecture.as_ref().map(|found| found.task.as_str()).unwrap_or_default();
@@ -170,6 +173,28 @@ pub(super) fn definition<'r>(
     let local = matcher.passes_over_local_definition(facts);
     let help = if local { format!("{ALLOW_LOCAL_DEFINITION}; or {help}") } else { help };
     Err(Problem::unplaced("no-definition", message).help(help))
+}
+
+/// Why what was found cannot be built or defined as one, where it is made of models.
+pub(super) fn made_of_models(facts: &Facts, found: &Match) -> Option<Problem> {
+    /// How many of its models are named.
+    const NAMED: usize = 5;
+    let what = match found.architecture.as_ref()?.task.as_str() {
+        COLLECTION => "a folder of models, of which each is built by itself",
+        PIPELINE => "a pipeline of models, of which each is built by itself",
+        _ => return None,
+    };
+    let is_model = |name: &str| CONFIG_FILES.contains(&name) || name.starts_with("params.");
+    let models = facts.deep_entries().iter().filter_map(|entry| entry.name.rsplit_once('/'));
+    let mut models: Vec<&str> = models.filter(|(_, name)| is_model(name)).map(|(folder, _)| folder).collect();
+    models.dedup();
+    let named: Vec<String> = models.iter().take(NAMED).map(|folder| format!("`{folder}`")).collect();
+    let more = if models.len() > NAMED { " and more: `omni scan DIR` lists them" } else { "" };
+    let help = match models.as_slice() {
+        [] => "give the folder of one of them".to_owned(),
+        _ => format!("give the folder of one of them: {}{more}", named.join(", ")),
+    };
+    Some(Problem::unplaced("made-of-models", format!("`{}` is {what}", facts.name())).help(help))
 }
 
 /// What a definition wants of a checkpoint.

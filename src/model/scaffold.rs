@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::complete::checkpoint;
 use super::fingerprint::{self, candidate};
 use super::fit::unread_config_keys;
-use super::load::{LoadError, bind};
+use super::load::{LoadError, bind, made_of_models};
 use super::renames::{Rename, renames};
 use crate::diag::Problem;
 use crate::facts::Facts;
@@ -51,6 +51,9 @@ const NEAR: f64 = 0.5;
 /// If there is a definition already, or none that is near.
 pub fn scaffold(registry: &Registry, facts: &Facts) -> Result<Scaffold, LoadError> {
     let outcome = Matcher::new(registry).find(facts);
+    if let Some(problem) = outcome.as_ref().ok().and_then(|found| made_of_models(facts, found)) {
+        return Err(problem.into());
+    }
     let name = own_name(facts, &outcome);
     if registry.architectures.contains_key(&name) {
         let message = format!("`{name}` has a definition already");
