@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use notify::event::ModifyKind;
@@ -14,8 +14,12 @@ use notify::{Event, EventKind, RecursiveMode, Watcher as _};
 use super::{Outcome, output};
 use crate::lint::{Checker, Findings, Input, Options};
 
-/// Programs that save write several times; a check waits until they are done.
-const PAUSE: Duration = Duration::from_millis(40);
+/// Programs that save write several times at once; a check waits until nothing more happens for so long. What comes later
+/// is checked again.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Where something happens all the time, a check waits no longer than this.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Checks what `input` gives, again after each change below `paths`.
 pub(crate) fn run(
@@ -62,7 +66,21 @@ pub(crate) fn run(
             started.elapsed().as_millis()
         ));
         while !matters(&events.recv()?) {}
-        while events.recv_timeout(PAUSE).is_ok() {}
+        settle(&events);
+    }
+}
+
+/// Waits until nothing more happens that matters.
+fn settle(events: &Receiver<notify::Result<Event>>) {
+    let started = Instant::now();
+    let (mut until, latest) = (started + PAUSE, started + PATIENCE);
+    while let Ok(event) = events.recv_timeout(until.min(latest).saturating_duration_since(Instant::now())) {
+        if matters(&event) {
+            until = Instant::now() + PAUSE;
+        }
+        if Instant::now() >= latest {
+            return;
+        }
     }
 }
 

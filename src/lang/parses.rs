@@ -70,12 +70,14 @@ impl Parses {
     pub(super) fn module(&self, registry: &Registry, name: &str, asked_at: &Span) -> Eval<Arc<ParsedModule>> {
         let chain = registry.chain(name, asked_at)?;
         let files = || chain.iter().map(|module| &module.name.span.source);
-        let known = self.modules.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        if let Some((_, module)) = known.filter(|(known, _)| {
+        let is_same = |known: &[Arc<Source>]| {
             known.len() == chain.len() && known.iter().zip(files()).all(|(a, b)| Arc::ptr_eq(a, b))
-        }) {
-            return Ok(module);
+        };
+        let known = self.modules.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, module)) = known.get(name).filter(|(known, _)| is_same(known)) {
+            return Ok(Arc::clone(module));
         }
+        drop(known);
         let files = files().cloned().collect();
         let module = Arc::new(ParsedModule::new(Module::inherited(&chain), Some(self))?);
         let mut modules = self.modules.write().unwrap_or_else(PoisonError::into_inner);

@@ -98,6 +98,12 @@ impl<'r> Program<'r> {
         &self.tracer.params
     }
 
+    /// The same, of a program that has nothing left to trace.
+    #[must_use]
+    pub fn into_params(self) -> Vec<Param> {
+        self.tracer.params
+    }
+
     /// Gives the named parameters tensors of their own, whatever the definition ties them to.
     pub fn untie(&mut self, names: &[String]) {
         for param in self.tracer.params.iter_mut().filter(|param| names.contains(&param.name)) {

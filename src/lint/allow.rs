@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::lints::{allow_without_reason, unknown_lint, unused_allow};
 use crate::diag::{Problems, Source, Span};
 
@@ -23,7 +25,7 @@ struct Allow {
 
 /// Takes away what is allowed, and adds what is wrong with the comments.
 pub(super) fn apply(files: &[Arc<Source>], problems: Problems) -> Problems {
-    let mut allows: Vec<Allow> = files.iter().flat_map(comments).collect();
+    let mut allows: Vec<Allow> = files.par_iter().flat_map_iter(comments).collect();
     let mut kept = Problems::new();
     for problem in problems {
         let mut allowed = false;

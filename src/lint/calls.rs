@@ -26,16 +26,14 @@ struct About<'a> {
     declared: Option<&'a Span>,
 }
 
-/// Adds a problem for every call that cannot fit.
+/// Adds a problem for every call that cannot fit in a piece of code that binds some names.
 pub(super) fn check(
     context: &Context<'_>,
     view: &View,
     names: &Names<'_>,
-    piece: &Piece,
+    (piece, bound): (&Piece, &BTreeSet<&str>),
     problems: &mut Problems,
 ) {
-    let bound = piece.bound();
-    let bound: BTreeSet<&str> = bound.iter().map(|(name, _)| &**name).collect();
     let method = view.methods.iter().find(|method| method.name.span == piece.entry.span);
     let is_input =
         |name: &str| method.is_some_and(|method| method.inputs.iter().any(|input| input.name.text == name));

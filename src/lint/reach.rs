@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::code::View;
-use crate::registry::{Fallback, Registry};
+use crate::registry::{Architecture, Fallback, Registry};
 
 /// The reach of every architecture.
 #[derive(Debug, Default)]
@@ -24,19 +26,25 @@ pub struct Reach {
 impl Reach {
     pub(super) fn new(registry: &Registry, views: &BTreeMap<&str, Arc<View>>) -> Self {
         let children: BTreeMap<&str, BTreeSet<&str>> =
-            views.iter().map(|(name, view)| (*name, children(registry, view))).collect();
+            views.par_iter().map(|(name, view)| (*name, children(registry, view))).collect();
         let below = |module: &str| children.get(module).into_iter().flatten().copied();
         let parts = |table| parts(registry, table);
         let mut reach = Self::default();
         let mut users: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
-        for (name, architecture) in &registry.architectures {
-            let name: Arc<str> = Arc::from(name.as_str());
-            let modules = reached(Some(architecture.module.text.as_str()), below);
+        let architectures: Vec<&Architecture> = registry.architectures.values().collect();
+        let found: Vec<_> = (architectures.par_iter())
+            .map(|architecture| {
+                let modules = reached(Some(architecture.module.text.as_str()), below);
+                let mut tables = reached(architecture.config.as_ref().map(|name| name.text.as_str()), parts);
+                tables.retain(|table| registry.configs.contains_key(table));
+                (architecture, modules, tables)
+            })
+            .collect();
+        for (architecture, modules, tables) in found {
+            let name: Arc<str> = Arc::from(architecture.name.text.as_str());
             for module in &modules {
                 users.entry(module).or_default().push(Arc::clone(&name));
             }
-            let mut tables = reached(architecture.config.as_ref().map(|name| name.text.as_str()), parts);
-            tables.retain(|table| registry.configs.contains_key(table));
             let shared = |names: BTreeSet<&str>| names.into_iter().map(Arc::from).collect();
             reach.modules.insert(Arc::clone(&name), shared(modules));
             reach.tables.insert(name, shared(tables));

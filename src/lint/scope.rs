@@ -64,17 +64,16 @@ impl<'a> Names<'a> {
     }
 }
 
-/// A problem for every name in a piece of code that means nothing there.
+/// A problem for every name in a piece of code that means nothing there; `bound` are those that the piece itself binds.
 pub(super) fn unknown_names(
     context: &Context<'_>,
     view: &View,
     names: &Names<'_>,
     piece: &Piece,
+    bound: &BTreeSet<&str>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Some(tables) = &names.tables else { return problems };
-    let bound = piece.bound();
-    let bound: BTreeSet<&str> = bound.iter().map(|(name, _)| &**name).collect();
     let body = piece.role == Role::Body;
     let method = view.methods.iter().find(|method| body && method.name.span == piece.entry.span);
     let inputs: BTreeSet<&str> = method.map_or_else(BTreeSet::new, |method| {

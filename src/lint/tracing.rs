@@ -67,7 +67,7 @@ pub(super) fn run<'a>(context: &Context<'a>, kept: &mut Kept, problems: &mut Pro
     let registry = context.registry;
     let wanted: Vec<&Architecture> =
         registry.architectures.values().filter(|architecture| context.concerns(architecture)).collect();
-    let traced: Vec<_> = (wanted.par_iter())
+    let traced: Vec<_> = (wanted.par_iter().with_max_len(1))
         .map(|architecture| {
             let files = files(context, architecture);
             let found = files.as_ref().and_then(|files| kept.traces.find(&architecture.name.text, files));
@@ -218,7 +218,7 @@ pub(super) fn trace(
         }
     }
     read.extend(methods.iter().flat_map(|method: &TracedMethod| method.plan.read_params()).map(|id| id.0));
-    let params = program.params().to_vec();
+    let params = program.into_params();
     // A part of what is broken is broken in the same place: reported once.
     if whole && let Err(problem) = trace_modes(registry, parses, architecture, &config) {
         whole = false;

@@ -125,8 +125,9 @@ impl Plan {
         let given: BTreeSet<Slot> = self.outputs.iter().map(|(_, slot, _)| *slot).collect();
         let needed = self.instrs.iter().zip(self.needed(&given)).filter(|(_, needed)| *needed);
         let read = needed.flat_map(|(instr, _)| instr.inputs.iter().flatten().copied());
-        let slots: BTreeSet<Slot> = read.chain(given.iter().copied()).collect();
-        self.params.iter().filter(move |(_, slot, _)| slots.contains(slot)).map(|(id, ..)| *id)
+        let mut is_read = vec![false; self.slots];
+        read.chain(given.iter().copied()).for_each(|slot| is_read[slot.0] = true);
+        self.params.iter().filter(move |(_, slot, _)| is_read[slot.0]).map(|(id, ..)| *id)
     }
 
     /// The index of a symbol, by name.

@@ -75,12 +75,13 @@ impl Plan {
     /// The instructions that the given slots depend on.
     #[must_use]
     pub fn needed(&self, wanted: &BTreeSet<Slot>) -> Vec<bool> {
-        let mut wanted = wanted.clone();
+        let mut is_wanted = vec![false; self.slots];
+        wanted.iter().for_each(|slot| is_wanted[slot.0] = true);
         let mut needed = vec![false; self.instrs.len()];
         for (index, instr) in self.instrs.iter().enumerate().rev() {
-            if instr.outputs.iter().any(|(slot, _)| wanted.contains(slot)) {
+            if instr.outputs.iter().any(|(slot, _)| is_wanted[slot.0]) {
                 needed[index] = true;
-                wanted.extend(instr.inputs.iter().flatten());
+                instr.inputs.iter().flatten().for_each(|slot| is_wanted[slot.0] = true);
             }
         }
         needed

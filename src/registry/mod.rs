@@ -187,13 +187,13 @@ impl Registry {
             })
         };
         let mut chain = vec![find(name, asked_at)?];
-        let mut seen = BTreeSet::from([name]);
         while let Some(parent) = &chain[chain.len() - 1].extends {
-            if !seen.insert(&parent.text) {
+            let next = find(&parent.text, &parent.span)?;
+            if chain.iter().any(|known| std::ptr::eq(*known, next)) {
                 let message = format!("`{name}` extends itself through `{}`", parent.text);
                 return Err(Problem::error("extends-cycle", parent.span.clone(), message));
             }
-            chain.push(find(&parent.text, &parent.span)?);
+            chain.push(next);
         }
         Ok(chain)
     }

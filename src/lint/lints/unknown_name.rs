@@ -1,6 +1,6 @@
 //! A name that means nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diag::{Level, Problem, Problems, Span};
@@ -35,11 +35,13 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         for piece in view.all().filter(|piece| context.is_checked(&piece.code.span)) {
             let at = place(&piece.code.span);
             *shared_by.entry(at).or_default() += 1;
-            for problem in unknown_names(context, view, &names, piece) {
+            let bound = piece.bound();
+            let bound: BTreeSet<&str> = bound.iter().map(|(name, _)| &**name).collect();
+            for problem in unknown_names(context, view, &names, piece, &bound) {
                 let Some(span) = &problem.span else { continue };
                 unknown.entry(place(span)).or_insert((0, at, problem)).0 += 1;
             }
-            calls::check(context, view, &names, piece, problems);
+            calls::check(context, view, &names, (piece, &bound), problems);
         }
     }
     let everywhere = unknown.into_values().filter(|(count, piece, _)| shared_by.get(piece) == Some(count));

@@ -1,6 +1,7 @@
 //! Tensors that no way into a model reads.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::diag::{Level, Problems, Span};
 use crate::lang::ast::{ExprKind, Stmt, StmtKind, TextRange};
@@ -18,8 +19,8 @@ pub(in crate::lint) static LINT: Lint = Lint {
     check,
 };
 
-/// A place in the files.
-type Place<'a> = (&'a str, usize);
+/// A place in the files: where the file lies in memory, and a byte in it.
+type Place = (usize, usize);
 
 /// What is known of the tensors that one place gives.
 struct Seen<'a> {
@@ -29,8 +30,8 @@ struct Seen<'a> {
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
     // One place gives a tensor to many layers, of which a config may leave some unread.
-    let mut shapes: BTreeMap<Place<'_>, Seen<'_>> = BTreeMap::new();
-    let mut layers: BTreeMap<Place<'_>, Seen<'_>> = BTreeMap::new();
+    let mut shapes: BTreeMap<Place, Seen<'_>> = BTreeMap::new();
+    let mut layers: BTreeMap<Place, Seen<'_>> = BTreeMap::new();
     for trace in context.traces.iter().filter(|trace| trace.whole) {
         for (index, param) in trace.params.iter().enumerate().filter(|(_, param)| param.tied_to.is_none()) {
             let read = trace.read.contains(&index);
@@ -67,8 +68,8 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     }
 }
 
-fn place(span: &Span) -> Place<'_> {
-    (&span.source.name, span.range.start)
+fn place(span: &Span) -> Place {
+    (Arc::as_ptr(&span.source).addr(), span.range.start)
 }
 
 /// The conditions of a body that lead to where it mentions a name.
