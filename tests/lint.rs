@@ -121,3 +121,26 @@ fn every_shipped_definition_says_what_is_expected_of_its_sample() {
         );
     }
 }
+
+#[test]
+fn a_fault_points_back_at_what_made_its_values() {
+    let head = "[modules.ToyBlock]\ninputs = ['x']\n";
+    let related = |code: &str, text: &str| -> Vec<(String, String)> {
+        let found = check("example.toml", &format!("{head}{text}")).problems;
+        let problem = found.into_iter().find(|problem| problem.code == code).expect("a finding");
+        problem.related.iter().map(|(span, label)| (span.text().to_owned(), label.clone())).collect()
+    };
+    let dict = related(
+        "unknown-key",
+        "layers.up = 'Linear(size, wide)'\nlayers.down = 'Linear(wide, size)'\n\
+         forward = 'return down(widened(x)[\"wide\"])'\n\
+         methods.widened = { inputs = ['x'], body = 'return {\"wider\": up(x)}' }\n",
+    );
+    assert!(dict.contains(&("\"wider\"".to_owned(), "it has this key".to_owned())), "{dict:?}");
+    let given = related(
+        "wrong-kind",
+        "args = ['inner=5']\nlayers.up = 'Linear(size, wide)'\nlayers.down = 'Linear(wide, size)'\n\
+         forward = 'return down(up(x)) * inner[0]'\n",
+    );
+    assert!(given.contains(&("ToyBlock()".to_owned(), "with these arguments".to_owned())), "{given:?}");
+}

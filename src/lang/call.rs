@@ -210,7 +210,11 @@ impl Tracer<'_> {
         let value = value.map_err(|problem| {
             let here = scope.span(range);
             let is_kind = layer.module.is_kind();
-            let problem = if is_kind { blame(problem, &here, &layer.span) } else { called(problem, &here) };
+            let problem = if is_kind {
+                blame(problem, &here, &layer.span)
+            } else {
+                called(problem, &here, Some(&layer.span).filter(|_| !layer.module.args.is_empty()))
+            };
             trace_back(problem, &layer.module, &layer.config)
         })?;
         self.tap(&layer.path, name, &value);

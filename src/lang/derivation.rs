@@ -5,13 +5,17 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::ast::{Expr, ExprKind};
+use super::ast::{Expr, ExprKind, StmtKind};
 use super::instance::{Instance, MAX_RELATED, Parsed};
-use super::tracer::{Scope, Tracer};
+use super::tracer::{Scope, Tracer, span_in};
 use super::value::Value;
 use crate::diag::{Problem, Span};
 use crate::ops::Slot;
+
+/// As many places as this explain a shape: the callers, and who made the layers, want to be told as well.
+const MAX_ORIGINS: usize = MAX_RELATED - 4;
 
 /// Constructors and constants are followed this far.
 const MAX_STEPS: usize = 12;
@@ -19,16 +23,17 @@ const MAX_STEPS: usize = 12;
 /// Places found so far.
 struct Way {
     at: Option<Span>,
+    most: usize,
     places: Vec<(Span, String)>,
 }
 
 impl Way {
     fn new(problem: &Problem) -> Self {
-        Self { at: problem.span.clone(), places: problem.related.clone() }
+        Self { at: problem.span.clone(), most: MAX_RELATED, places: problem.related.clone() }
     }
 
     fn is_full(&self) -> bool {
-        self.places.len() >= MAX_RELATED
+        self.places.len() >= self.most
     }
 
     fn add(&mut self, span: &Span, label: String) {
@@ -49,7 +54,7 @@ impl Tracer<'_> {
         else {
             return problem;
         };
-        let mut way = Way::new(&problem);
+        let mut way = Way { most: MAX_ORIGINS, ..Way::new(&problem) };
         let mut open: VecDeque<Slot> = operands.iter().copied().collect();
         let mut seen: BTreeSet<Slot> = BTreeSet::new();
         let shape_of = |slot: Slot| {
@@ -84,12 +89,39 @@ impl Tracer<'_> {
                 inputs.iter().copied().filter(|input| shape_of(*input).as_ref() == Some(&ty.shape)).collect();
             if same.is_empty() {
                 way.add(&instr.span, format!("gives {ty}"));
+                // What a kind of layer does, it was told where it was made.
+                let own = block.params.iter().find(|(_, (found, _))| inputs.contains(found));
+                if let Some(layer) =
+                    own.map(|(id, _)| &self.owners[id.0]).filter(|layer| layer.module.is_kind())
+                {
+                    way.add(&layer.span, format!("the {} is made here", layer.module_name()));
+                }
                 open.extend(inputs);
             } else {
                 open.extend(same);
             }
         }
         Problem { related: way.places, ..problem }
+    }
+
+    /// Adds where the dict was made that lacks a key: by the method of a layer, as far as its code tells.
+    pub(super) fn where_returned(&mut self, problem: Problem, dict: &Expr, scope: &Scope<'_>) -> Problem {
+        let ExprKind::Call(callee, ..) = &dict.kind else { return problem };
+        let (layer, method) = match self.eval(callee, scope) {
+            Ok(Value::Method(layer, name)) => (layer, name),
+            Ok(Value::Layer(layer)) => (layer, Arc::from("forward")),
+            _ => return problem,
+        };
+        let Some(found) = layer.module.methods.get(&*method) else { return problem };
+        let mut problem = problem;
+        for statement in found.body.iter() {
+            if let StmtKind::Return(Some(Expr { kind: ExprKind::Dict(entries), .. })) = &statement.kind {
+                for (key, _) in entries {
+                    problem = problem.related(span_in(&found.code, &key.range), "it has this key");
+                }
+            }
+        }
+        problem
     }
 
     /// Adds where the numbers of a shape come from.

@@ -63,9 +63,15 @@ impl Tracer<'_> {
                     if is_absent { self.where_absent(problem, of, scope) } else { problem }
                 })
             }
-            ExprKind::Subscript(value, index) => {
-                let value = self.eval(value, scope)?;
-                self.subscript(value, index, &expr.range, scope)
+            ExprKind::Subscript(of, index) => {
+                let value = self.eval(of, scope)?;
+                self.subscript(value, index, &expr.range, scope).map_err(|problem| {
+                    if problem.code == "unknown-key" {
+                        self.where_returned(problem, of, scope)
+                    } else {
+                        problem
+                    }
+                })
             }
             ExprKind::Comprehension(element, clauses) => {
                 let mut items = Vec::new();

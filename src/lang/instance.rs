@@ -54,8 +54,9 @@ pub(super) fn blame(problem: Problem, at: &Span, declared: &Span) -> Problem {
 /// More places than this make a report longer than what it explains.
 pub(super) const MAX_RELATED: usize = 12;
 
-/// Adds that the code at fault was called from a place, if that helps to see why.
-pub(super) fn called(problem: Problem, at: &Span) -> Problem {
+/// Adds that the code at fault was called from a place, and where its layer was given arguments, if that helps to see
+/// why.
+pub(super) fn called(problem: Problem, at: &Span, made: Option<&Span>) -> Problem {
     let about_values = matches!(
         problem.code,
         "shape-mismatch"
@@ -65,11 +66,16 @@ pub(super) fn called(problem: Problem, at: &Span) -> Problem {
             | "not-callable"
             | "unknown-attribute"
     );
-    let known = problem.related.iter().any(|(span, _)| span == at);
-    if !about_values || known || problem.related.len() >= MAX_RELATED {
-        return problem;
+    let mut problem = problem;
+    for (place, why) in [(Some(at), "called here"), (made, "with these arguments")] {
+        let Some(place) = place.filter(|_| about_values && problem.related.len() < MAX_RELATED) else {
+            continue;
+        };
+        if problem.related.iter().all(|(span, _)| span != place) {
+            problem = problem.related(place.clone(), why);
+        }
     }
-    problem.related(at.clone(), "called here")
+    problem
 }
 
 /// Named expressions in the order written.
