@@ -3,11 +3,8 @@
 //! The same faults that tracing finds, in the same words, but also in branches that no sample takes. Calls of layers
 //! are left to tracing: only there it is known which module a layer is.
 
-use std::collections::BTreeSet;
-
 use super::Context;
 use super::code::{Piece, Role, View};
-use super::scope::Names;
 use crate::diag::{Problem, Problems, Span, did_you_mean};
 use crate::lang::ast::{Expr, ExprKind};
 use crate::lang::functions;
@@ -26,60 +23,64 @@ struct About<'a> {
     declared: Option<&'a Span>,
 }
 
-/// Adds a problem for every call that cannot fit in a piece of code that binds some names.
-pub(super) fn check(
-    context: &Context<'_>,
+/// Adds a problem for every call of an op in a body that cannot fit.
+pub(super) fn in_body(view: &View, piece: &Piece, problems: &mut Problems) {
+    each(view, piece, &mut |name, expr, arguments, named| {
+        let overloaded = functions().any(|function| function == name);
+        let Some((op, parameters)) = ops::find(name).filter(|_| !overloaded) else { return };
+        if view.methods.iter().any(|method| method.name.text == name) {
+            return;
+        }
+        let slots: Vec<Slot<'_>> = (parameters.iter().filter(|parameter| !parameter.variadic))
+            .map(|parameter| Slot {
+                name: parameter.name,
+                optional: parameter.default.is_some(),
+                keyword_only: parameter.keyword_only,
+            })
+            .collect();
+        let most = slots.iter().filter(|slot| !slot.keyword_only).count();
+        let too_many = format!("`{name}` takes at most {most} arguments by place, found {}", arguments.len());
+        let any_keyword = parameters.iter().any(|parameter| parameter.variadic);
+        let signature = format!("the signature is `{}({})`", op.name, op.signature);
+        let about = About { signature: Some(&signature), declared: None };
+        fit(piece, (name, expr, arguments), named, &slots, any_keyword, &too_many, &about, problems);
+    });
+}
+
+/// Adds a problem for every call of a module in a layer that cannot fit.
+pub(super) fn of_modules(context: &Context<'_>, view: &View, piece: &Piece, problems: &mut Problems) {
+    if piece.role != Role::Layer {
+        return;
+    }
+    each(view, piece, &mut |name, expr, arguments, named| {
+        let Some(built) = context.views.get(name) else { return };
+        let slots: Vec<Slot<'_>> = (built.args.iter())
+            .map(|arg| Slot { name: &arg.name.text, optional: arg.optional, keyword_only: false })
+            .collect();
+        let too_many = format!("`{name}` takes {} arguments, found {}", slots.len(), arguments.len());
+        let named: Vec<_> = named.iter().filter(|(keyword, _)| &**keyword != "config").cloned().collect();
+        let declared = built.args.first().map_or(&built.module.name.span, |arg| &arg.name.span);
+        let about = About { signature: None, declared: Some(declared) };
+        fit(piece, (name, expr, arguments), &named, &slots, false, &too_many, &about, problems);
+    });
+}
+
+/// Visits the calls of what has a name that neither the piece of code nor its module binds.
+fn each(
     view: &View,
-    names: &Names<'_>,
-    (piece, bound): (&Piece, &BTreeSet<&str>),
-    problems: &mut Problems,
+    piece: &Piece,
+    visit: &mut dyn FnMut(&str, &Expr, &[Expr], &[(std::sync::Arc<str>, Expr)]),
 ) {
+    let bound = piece.bound();
     let method = view.methods.iter().find(|method| method.name.span == piece.entry.span);
     let is_input =
         |name: &str| method.is_some_and(|method| method.inputs.iter().any(|input| input.name.text == name));
     piece.each(&mut |expr| {
         let ExprKind::Call(callee, arguments, named) = &expr.kind else { return };
         let ExprKind::Name(name) = &callee.kind else { return };
-        if bound.contains(&**name) || is_input(name) || names.in_module(name) {
-            return;
-        }
-        match piece.role {
-            Role::Body => {
-                let overloaded = functions().any(|function| function == &**name);
-                let Some((op, parameters)) = ops::find(name).filter(|_| !overloaded) else { return };
-                if view.methods.iter().any(|method| method.name.text == **name) {
-                    return;
-                }
-                let slots: Vec<Slot<'_>> = (parameters.iter().filter(|parameter| !parameter.variadic))
-                    .map(|parameter| Slot {
-                        name: parameter.name,
-                        optional: parameter.default.is_some(),
-                        keyword_only: parameter.keyword_only,
-                    })
-                    .collect();
-                let most = slots.iter().filter(|slot| !slot.keyword_only).count();
-                let too_many =
-                    format!("`{name}` takes at most {most} arguments by place, found {}", arguments.len());
-                let any_keyword = parameters.iter().any(|parameter| parameter.variadic);
-                let signature = format!("the signature is `{}({})`", op.name, op.signature);
-                let call = (&**name, expr, arguments.as_slice());
-                let about = About { signature: Some(&signature), declared: None };
-                fit(piece, call, named, &slots, any_keyword, &too_many, &about, problems);
-            }
-            Role::Layer => {
-                let Some(built) = context.views.get(&**name) else { return };
-                let slots: Vec<Slot<'_>> = (built.args.iter())
-                    .map(|arg| Slot { name: &arg.name.text, optional: arg.optional, keyword_only: false })
-                    .collect();
-                let too_many = format!("`{name}` takes {} arguments, found {}", slots.len(), arguments.len());
-                let named: Vec<_> =
-                    named.iter().filter(|(keyword, _)| &**keyword != "config").cloned().collect();
-                let call = (&**name, expr, arguments.as_slice());
-                let declared = built.args.first().map_or(&built.module.name.span, |arg| &arg.name.span);
-                let about = About { signature: None, declared: Some(declared) };
-                fit(piece, call, &named, &slots, false, &too_many, &about, problems);
-            }
-            _ => {}
+        let is_bound = bound.iter().any(|(bound, _)| bound == name);
+        if !is_bound && !is_input(name) && !view.own.contains(name) {
+            visit(name, expr, arguments, named);
         }
     });
 }

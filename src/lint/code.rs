@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::scope::mentions;
+use super::calls;
+use super::scope::{free_names, mentions};
 use crate::diag::{Problem, Problems, Span};
 use crate::lang::ast::{Expr, ExprKind, Stmt, StmtKind, Target, TextRange};
 use crate::lang::{Parses, default_of, parse};
@@ -48,6 +49,8 @@ pub struct Piece {
     pub code: Code,
     /// The parsed text.
     pub syntax: Syntax,
+    /// The names that nothing in the module or the language explains: fields and modules, if they mean something.
+    pub(super) free: Vec<Arc<str>>,
 }
 
 /// A way into a module, with the names of its inputs.
@@ -59,6 +62,8 @@ pub struct MethodView {
     pub inputs: Vec<Parameter>,
     /// Its statements.
     pub body: Piece,
+    /// Every name that these mention.
+    pub(super) mentions: HashSet<Arc<str>>,
 }
 
 /// A parameter of a constructor or a method.
@@ -89,8 +94,12 @@ pub struct View {
     pub(super) attributes: BTreeSet<Arc<str>>,
     /// Every name in layers and constants: modules among them are built from here.
     pub(super) builds: BTreeSet<Arc<str>>,
+    /// The names of its layers, parameters, constants and arguments.
+    pub(super) own: BTreeSet<Arc<str>>,
     /// What is wrong with the syntax.
     pub(super) problems: Problems,
+    /// What is wrong with the calls of ops.
+    pub(super) calls: Problems,
 }
 
 impl View {
@@ -101,7 +110,7 @@ impl View {
         let mut add = |role: Role, entries: &Entries<Code>| {
             for (entry, code) in entries {
                 let syntax = parses.expression(code);
-                pieces.push(Piece { role, entry: entry.clone(), code: code.clone(), syntax });
+                pieces.push(Piece::new(role, entry, code, syntax));
             }
         };
         add(Role::Let, &module.lets);
@@ -119,8 +128,10 @@ impl View {
             };
             let inputs = parameters(inputs, parses, &mut pieces, &mut problems);
             let syntax = parses.body(&method.body);
-            let body = Piece { role: Role::Body, entry: name.clone(), code: method.body.clone(), syntax };
-            methods.push(MethodView { name: name.clone(), inputs, body });
+            let body = Piece::new(Role::Body, name, &method.body, syntax);
+            let mut found = HashSet::new();
+            mentions(&body, &mut found);
+            methods.push(MethodView { name: name.clone(), inputs, body, mentions: found });
         }
         let mut view = Self {
             module,
@@ -131,9 +142,17 @@ impl View {
             mentions: HashSet::new(),
             attributes: BTreeSet::new(),
             builds: BTreeSet::new(),
+            own: BTreeSet::new(),
             problems,
+            calls: Problems::new(),
         };
         view.note_names();
+        let free: Vec<Vec<Arc<str>>> = view.all().map(|piece| free_names(&view, piece)).collect();
+        let pieces = view.pieces.iter_mut().chain(view.methods.iter_mut().map(|method| &mut method.body));
+        pieces.zip(free).for_each(|(piece, free)| piece.free = free);
+        let mut problems = Problems::new();
+        view.methods.iter().for_each(|method| calls::in_body(&view, &method.body, &mut problems));
+        view.calls = problems;
         view
     }
 
@@ -141,8 +160,9 @@ impl View {
     fn note_names(&mut self) {
         let (mut found, mut attributes, mut builds) = (HashSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut problems = Problems::new();
+        self.pieces.iter().for_each(|piece| mentions(piece, &mut found));
+        found.extend(self.methods.iter().flat_map(|method| method.mentions.iter().cloned()));
         for piece in self.all() {
-            mentions(piece, &mut found);
             let is_built = matches!(piece.role, Role::Layer | Role::Let);
             piece.each(&mut |expr| match &expr.kind {
                 ExprKind::Name(name) if is_built => drop(builds.insert(Arc::clone(name))),
@@ -155,6 +175,10 @@ impl View {
         }
         (self.mentions, self.attributes, self.builds) = (found, attributes, builds);
         self.problems.extend(problems);
+        let own = [&self.module.lets, &self.module.layers, &self.module.params, &self.module.buffers];
+        let own = own.into_iter().flatten().map(|(name, _)| name);
+        let own = own.chain(self.args.iter().map(|parameter| &parameter.name));
+        self.own = own.map(|name| Arc::from(name.text.as_str())).collect();
     }
 
     /// Every piece, bodies too.
@@ -171,6 +195,10 @@ impl View {
 }
 
 impl Piece {
+    fn new(role: Role, entry: &Name, code: &Code, syntax: Syntax) -> Self {
+        Self { role, entry: entry.clone(), code: code.clone(), syntax, free: Vec::new() }
+    }
+
     /// The span of a part of the code.
     #[must_use]
     pub fn span(&self, range: &TextRange) -> Span {
@@ -239,7 +267,7 @@ fn parameters(
         }
         let optional = default.is_some();
         if let Some((syntax, code)) = default {
-            pieces.push(Piece { role: Role::Default, entry: name.clone(), code, syntax });
+            pieces.push(Piece::new(Role::Default, &name, &code, syntax));
         }
         parameters.push(Parameter { name, optional });
     }

@@ -28,7 +28,7 @@ impl<'a> Tables<'a> {
     }
 
     /// Those that a module may read, of every architecture that it takes part in.
-    fn of_module(&self, context: &'a Context<'_>, module: &str) -> Option<Vec<&'a ConfigTable>> {
+    pub(super) fn of_module(&self, context: &'a Context<'_>, module: &str) -> Option<Vec<&'a ConfigTable>> {
         let mut tables: Vec<&ConfigTable> = Vec::new();
         let mut reached = false;
         for architecture in context.reach.architectures(module) {
@@ -42,62 +42,66 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// The names that are known to all pieces of a module's code.
-pub(super) struct Names<'a> {
-    module: BTreeSet<&'a str>,
-    /// The config tables whose fields it may read; `None` where any name may be a field.
-    tables: Option<Vec<&'a ConfigTable>>,
-}
-
-impl<'a> Names<'a> {
-    pub(super) fn of(context: &'a Context<'_>, view: &'a View, tables: &Tables<'a>) -> Self {
-        let own = [&view.module.lets, &view.module.layers, &view.module.params, &view.module.buffers];
-        let mut module: BTreeSet<&str> =
-            own.into_iter().flatten().map(|(name, _)| name.text.as_str()).collect();
-        module.extend(view.args.iter().map(|parameter| parameter.name.text.as_str()));
-        Self { module, tables: tables.of_module(context, &view.module.name.text) }
-    }
-
-    /// Whether the name is a layer, a parameter, a constant or an argument of the module.
-    pub(super) fn in_module(&self, name: &str) -> bool {
-        self.module.contains(name)
-    }
-}
-
-/// A problem for every name in a piece of code that means nothing there; `bound` are those that the piece itself binds.
-pub(super) fn unknown_names(
-    context: &Context<'_>,
-    view: &View,
-    names: &Names<'_>,
-    piece: &Piece,
-    bound: &BTreeSet<&str>,
-) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let Some(tables) = &names.tables else { return problems };
+/// The names of a piece of code that neither it, nor its module, nor the language explains.
+pub(super) fn free_names(view: &View, piece: &Piece) -> Vec<Arc<str>> {
+    let bound = piece.bound();
+    let inputs = inputs(view, piece);
     let body = piece.role == Role::Body;
-    let method = view.methods.iter().find(|method| body && method.name.span == piece.entry.span);
-    let inputs: BTreeSet<&str> = method.map_or_else(BTreeSet::new, |method| {
-        method.inputs.iter().map(|input| input.name.text.as_str()).collect()
-    });
-    let modules = &context.registry.modules;
     let known = |name: &str| {
-        names.module.contains(name)
-            || bound.contains(name)
-            || inputs.contains(name)
+        view.own.contains(name)
+            || bound.iter().any(|(bound, _)| **bound == *name)
+            || inputs.contains(&name)
             || name == "config"
             || (body && (ops::find(name).is_some() || view.methods.iter().any(|m| m.name.text == name)))
             || (piece.role == Role::Type
                 && (SYMBOLS.contains(&name) || ["float", "int", "bool"].contains(&name)))
             || functions().any(|function| function == name)
-            || modules.contains_key(name)
-            || tables.iter().any(|table| table.fields.contains_key(name))
     };
+    let mut free: Vec<Arc<str>> = Vec::new();
     piece.each(&mut |expr| {
         let ExprKind::Name(name) = &expr.kind else { return };
-        if known(name) {
+        if !free.contains(name) && !known(name) {
+            free.push(Arc::clone(name));
+        }
+    });
+    free
+}
+
+/// The inputs of the method that a piece of code is the body of.
+fn inputs<'a>(view: &'a View, piece: &Piece) -> Vec<&'a str> {
+    let body = piece.role == Role::Body;
+    let method = view.methods.iter().find(|method| body && method.name.span == piece.entry.span);
+    let inputs = method.into_iter().flat_map(|method| &method.inputs);
+    inputs.map(|input| input.name.text.as_str()).collect()
+}
+
+/// A problem for every name in a piece of code that means nothing there; its module may read the fields of `tables`.
+pub(super) fn unknown_names(
+    context: &Context<'_>,
+    view: &View,
+    tables: Option<&[&ConfigTable]>,
+    piece: &Piece,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let Some(tables) = tables else { return problems };
+    let modules = &context.registry.modules;
+    let unknown = |name: &&Arc<str>| {
+        !modules.contains_key(name) && !tables.iter().any(|table| table.fields.contains_key(&***name))
+    };
+    let unknown: Vec<&Arc<str>> = piece.free.iter().filter(unknown).collect();
+    if unknown.is_empty() {
+        return problems;
+    }
+    let bound = piece.bound();
+    let bound: BTreeSet<&str> = bound.iter().map(|(name, _)| &**name).collect();
+    let inputs: BTreeSet<&str> = inputs(view, piece).into_iter().collect();
+    piece.each(&mut |expr| {
+        let ExprKind::Name(name) = &expr.kind else { return };
+        if !unknown.contains(&name) {
             return;
         }
-        let mut near: Vec<&str> = bound.iter().chain(&inputs).chain(&names.module).copied().collect();
+        let own = view.own.iter().map(|name| &**name);
+        let mut near: Vec<&str> = bound.iter().chain(&inputs).copied().chain(own).collect();
         near.extend(tables.iter().flat_map(|table| table.fields.keys()).map(String::as_str));
         match piece.role {
             Role::Body => near.extend(ops::all().map(|op| op.name)),

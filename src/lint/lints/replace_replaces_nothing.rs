@@ -24,10 +24,9 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     if modules.values().all(|module| module.replace.is_empty()) {
         return;
     }
-    let named: BTreeMap<&str, BTreeSet<&str>> =
-        context.views.iter().map(|(name, view)| (*name, named_in(context, view))).collect();
+    let mut named = BTreeMap::new();
     for (name, module) in modules.into_iter().filter(|(_, module)| !module.replace.is_empty()) {
-        let used = used_below(context, &named, name);
+        let used = used_below(context, &mut named, name);
         for (from, to) in &module.replace {
             if !modules.contains_key(&to.text) {
                 problems.push(context.unknown(LINT.name, to, "a module", modules.keys().map(String::as_str)));
@@ -56,7 +55,7 @@ fn named_in<'a>(context: &'a Context<'_>, view: &View) -> BTreeSet<&'a str> {
 /// Every module that is named in the layers of a module, or below, replacements followed.
 fn used_below<'a>(
     context: &'a Context<'_>,
-    named: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+    named: &mut BTreeMap<&'a str, BTreeSet<&'a str>>,
     name: &'a str,
 ) -> BTreeSet<&'a str> {
     let mut used = BTreeSet::new();
@@ -64,9 +63,9 @@ fn used_below<'a>(
     let mut seen = BTreeSet::new();
     while let Some(name) = open.pop() {
         let Some(view) = context.views.get(name).filter(|_| seen.insert(name)) else { continue };
-        let here = named.get(name).into_iter().flatten().copied();
-        used.extend(here.clone());
-        open.extend(here);
+        let here = named.entry(name).or_insert_with(|| named_in(context, view));
+        used.extend(here.iter().copied());
+        open.extend(here.iter().copied());
         open.extend(view.module.replace.iter().map(|(_, to)| to.text.as_str()));
     }
     used

@@ -1,10 +1,10 @@
 //! A name that means nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diag::{Level, Problem, Problems, Span};
-use crate::lint::scope::{Names, Tables, unknown_names};
+use crate::lint::scope::{Tables, unknown_names};
 use crate::lint::{Context, Lint, calls};
 
 pub(in crate::lint) static LINT: Lint = Lint {
@@ -31,18 +31,17 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         if !context.reach.is_built(name) && context.reach.is_extended(name) {
             continue;
         }
-        let names = Names::of(context, view, &tables);
+        let tables = tables.of_module(context, name);
         for piece in view.all().filter(|piece| context.is_checked(&piece.code.span)) {
             let at = place(&piece.code.span);
             *shared_by.entry(at).or_default() += 1;
-            let bound = piece.bound();
-            let bound: BTreeSet<&str> = bound.iter().map(|(name, _)| &**name).collect();
-            for problem in unknown_names(context, view, &names, piece, &bound) {
+            for problem in unknown_names(context, view, tables.as_deref(), piece) {
                 let Some(span) = &problem.span else { continue };
                 unknown.entry(place(span)).or_insert((0, at, problem)).0 += 1;
             }
-            calls::check(context, view, &names, (piece, &bound), problems);
+            calls::of_modules(context, view, piece, problems);
         }
+        problems.extend(view.calls.iter().cloned());
     }
     let everywhere = unknown.into_values().filter(|(count, piece, _)| shared_by.get(piece) == Some(count));
     problems.extend(everywhere.map(|(_, _, problem)| problem));

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use crate::diag::{Level, Problems};
 use crate::lang::ast::{Stmt, StmtKind, Target, TextRange};
-use crate::lint::scope::mentions;
 use crate::lint::{Context, Lint};
 
 pub(in crate::lint) static LINT: Lint = Lint {
@@ -26,12 +25,10 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
             if !first || !context.is_checked(at) {
                 continue;
             }
-            let mut read = HashSet::new();
-            mentions(&method.body, &mut read);
             let mut assigned = Vec::new();
             collect(method.body.statements(), &mut assigned);
             for (name, range) in assigned {
-                if !read.contains(&name) && !name.starts_with('_') {
+                if !method.mentions.contains(&name) && !name.starts_with('_') {
                     let problem = LINT.at(&method.body.span(&range), format!("`{name}` is assigned and never read"));
                     problems.push(problem.help("read it, or remove the line"));
                 }

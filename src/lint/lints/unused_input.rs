@@ -1,9 +1,6 @@
 //! An input that a body does not read.
 
-use std::collections::HashSet;
-
 use crate::diag::{Level, Problems};
-use crate::lint::scope::mentions;
 use crate::lint::{Context, Lint};
 
 pub(in crate::lint) static LINT: Lint = Lint {
@@ -20,12 +17,10 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     // A module keeps the inputs of the one it stands for: an input that some relative reads is part of the interface.
     for view in context.views.values() {
         for method in &view.methods {
-            let mut read = HashSet::new();
-            mentions(&method.body, &mut read);
             for input in &method.inputs {
                 let name = input.name.text.as_str();
                 let own = context.is_checked(&input.name.span) && !name.starts_with('_');
-                if own && !read.contains(name) && !read_by_relative(context, &input.name) {
+                if own && !method.mentions.contains(name) && !read_by_relative(context, &input.name) {
                     let message = format!("`{}` does not read its input `{name}`", view.module.name.text);
                     let problem = LINT.at(&input.name.span, message);
                     problems.push(problem.help("read it in the body, or remove it from the inputs"));
@@ -38,10 +33,7 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 /// Whether a module that shares this very declaration reads the input.
 fn read_by_relative(context: &Context<'_>, input: &crate::registry::Name) -> bool {
     context.views.values().flat_map(|view| &view.methods).any(|method| {
-        method.inputs.iter().any(|other| other.name.span == input.span) && {
-            let mut read = HashSet::new();
-            mentions(&method.body, &mut read);
-            read.contains(input.text.as_str())
-        }
+        method.mentions.contains(input.text.as_str())
+            && method.inputs.iter().any(|other| other.name.span == input.span)
     })
 }
