@@ -1,7 +1,8 @@
 //! What it costs to tell what a directory holds, beside the system calls that it cannot do without.
 //!
 //! `floor/…` opens and reads config.json and lists the directory, and no more; `floor/model_info` also reads the header
-//! of the weights, whose numbers are counted, and asks for the size of each file. `detect/…` names follow the loader's
+//! of the weights, whose numbers are counted, and asks for the size of each file. `floor and JSON/…` lets `serde_json`
+//! skip that header as well, which is the least that a JSON parser takes. `detect/…` names follow the loader's
 //! specification. `start/…` is paid once a process.
 
 use std::cell::LazyCell;
@@ -90,7 +91,7 @@ fn full_size(at: &Path, as_written: bool) {
 }
 
 /// What counting the numbers of a checkpoint and the bytes of its directory cannot do without.
-fn floor_of_info(path: &Path) {
+fn floor_of_info(path: &Path) -> Vec<u8> {
     black_box(fs::read(path.join("config.json")).ok());
     let mut file = File::open(path.join("model.safetensors")).expect("there");
     black_box(file.metadata().expect("a size"));
@@ -98,10 +99,17 @@ fn floor_of_info(path: &Path) {
     file.read_exact(&mut length).expect("a length");
     let mut header = vec![0; usize::try_from(u64::from_le_bytes(length)).expect("small")];
     file.read_exact(&mut header).expect("a header");
-    black_box(header);
     for entry in fs::read_dir(path).expect("there") {
         black_box(fs::metadata(entry.expect("an entry").path()).expect("a size"));
     }
+    header
+}
+
+/// The same, and what it costs a JSON parser to skip the header.
+fn floor_of_json(path: &Path) {
+    let header = floor_of_info(path);
+    let skipped: serde::de::IgnoredAny = serde_json::from_slice(&header).expect("JSON");
+    black_box(skipped);
 }
 
 fn detection(c: &mut Criterion) {
@@ -142,6 +150,7 @@ fn model_info(c: &mut Criterion) {
         let info = inspector.model_info(&path);
         assert_eq!((info.parameters, info.error), (Some(tensors), None));
         c.bench_function(&format!("floor/model_info, {name}"), |b| b.iter(|| floor_of_info(&path)));
+        c.bench_function(&format!("floor and JSON/model_info, {name}"), |b| b.iter(|| floor_of_json(&path)));
         c.bench_function(&format!("detect/model_info, {name}"), |b| {
             b.iter(|| black_box(inspector.model_info(&path)));
         });

@@ -35,33 +35,34 @@ pub(super) fn modules<'m>(
     let mut found: Vec<(&str, usize)> = Vec::new();
     let mut open: Vec<Bracket> = Vec::new();
     let mut before = Before::Operator;
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let mut length = first.len_utf8();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(&first) = bytes.get(at) {
+        let mut end = at + 1;
         before = match first {
-            '[' if before == Before::Layers => return None,
-            '(' | '[' | '{' => {
+            b'[' if before == Before::Layers => return None,
+            b'(' | b'[' | b'{' => {
                 open.push(match first {
-                    '(' if before == Before::Operator => Bracket::Group(found.len()),
-                    '[' if before == Before::Operator => Bracket::List(found.len()),
+                    b'(' if before == Before::Operator => Bracket::Group(found.len()),
+                    b'[' if before == Before::Operator => Bracket::List(found.len()),
                     _ => Bracket::Other,
                 });
                 Before::Operator
             }
-            ')' | ']' | '}' => match open.pop() {
+            b')' | b']' | b'}' => match open.pop() {
                 Some(Bracket::List(count) | Bracket::Group(count)) if found.len() > count => Before::Layers,
                 _ => Before::Value,
             },
-            '"' | '\'' => {
-                length = rest[1..].find(first)? + 2;
+            b'"' | b'\'' => {
+                end += text[end..].find(char::from(first))? + 1;
                 Before::Value
             }
             // An escape in a string: rare enough to look no further.
-            '\\' => return None,
+            b'\\' => return None,
             _ if is_of_word(first) => {
-                let word = rest.split(|letter| !is_of_word(letter)).next().unwrap_or_default();
-                length = word.len();
-                if word == "auto" && rest[length..].trim_start().starts_with('(') {
+                end += bytes[end..].iter().take_while(|byte| is_of_word(**byte)).count();
+                let word = &text[at..end];
+                if word == "auto" && text[end..].trim_start().starts_with('(') {
                     return None;
                 }
                 if let Some(name) = module(word) {
@@ -73,18 +74,19 @@ pub(super) fn modules<'m>(
                 }
                 if KEYWORDS.contains(&word) { Before::Operator } else { Before::Value }
             }
-            _ if first.is_whitespace() => before,
+            _ if first.is_ascii_whitespace() => before,
             _ => Before::Operator,
         };
-        rest = &rest[length..];
+        at = end;
     }
     found.sort_unstable();
     found.dedup();
     Some(found)
 }
 
-fn is_of_word(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == '_'
+/// Whether a byte is one of a word: letters beyond ASCII are.
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
 /// The names in an expression that says how something is stored, `{}` for what stands in braces; `None` where one is
