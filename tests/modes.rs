@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
 use omni::model::{Dtype, Inputs, Loader, Model};
+use omni::ops::backend::B;
 use safetensors::SafeTensors;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -101,6 +103,25 @@ fn training_leaves_the_talker_and_its_vocoder_alone() -> Outcome {
     let model = Loader::new(checkpoint()).for_training().load_model()?;
     for (name, param) in model.params().iter() {
         assert_eq!(param.is_trained(), part(name, &["thinker"]), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_step_of_training_reaches_all_of_the_thinker() -> Outcome {
+    let model = Loader::new(checkpoint()).for_training().load_model()?;
+    let numbers = |model: &Model| -> Vec<(String, Vec<f32>)> {
+        let host = |param: &omni::model::DynParam| param.value().to_host().iter::<f32>().collect();
+        model.params().iter().map(|(name, param)| (name.to_owned(), host(param))).collect()
+    };
+    let before = numbers(&model);
+    let inputs = given("forward").ints("audio_feature_lengths", vec![9], [1]);
+    let logits = model.forward(&inputs)?.get("logits").ok_or("no logits")?.clone().float::<3>();
+    let gradients = GradientsParams::from_grads(logits.powi_scalar(2).mean().backward(), &model);
+    let model = AdamWConfig::new().init::<B, Model>().step(1e-2, model, gradients);
+    for ((name, old), (_, new)) in before.iter().zip(&numbers(&model)) {
+        assert_eq!(old != new, part(name, &["thinker"]), "`{name}`");
+        assert!(new.iter().all(|number| number.is_finite()), "`{name}`");
     }
     Ok(())
 }
@@ -222,6 +243,6 @@ fn more_places_than_rows_for_them_are_an_error() -> Outcome {
     let inputs = Inputs::new().ints("input_ids", vec![1, 102, 102, 102], [1, 4]);
     let error = model.forward(&inputs.floats("input_features", data.to_vec(), shape));
     let error = error.expect_err("two rows for three places").to_string();
-    assert!(error.contains("`thinker.placed`") && error.contains("holds 2, expected 0 to 1"), "{error}");
+    assert!(error.contains("`thinker.placed`") && error.contains("holds 4, expected 0 to 3"), "{error}");
     Ok(())
 }

@@ -241,6 +241,11 @@ mod tests {
             check_half(op, &[("a", ints(&[2], &[3, 4])), ("b", b.clone())]);
             check_half(op, &[("a", 2.0.into()), ("b", b.clone())]);
         }
+        // Whole numbers and truth values stand in no graph of gradients, and yet meet numbers that do.
+        for other in [ints(&[2, 3], &[1, 2, 0, -1, 3, 4]), bools(&[3], &[true, false, true])] {
+            check_gradient("mul", &[("a", sample(&[2, 3])), ("b", other.clone())]);
+            check_gradient("add", &[("a", other), ("b", sample(&[2, 3]))]);
+        }
         check_gradient("pow", &[("a", b.clone()), ("b", 2i64.into())]);
         check_gradient("pow", &[("a", b), ("b", 1.7.into())]);
     }

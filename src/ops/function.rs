@@ -44,7 +44,7 @@ where
     kernel(move |mut inputs, context| {
         let x = match inputs.take() {
             Value::Float(x) => x,
-            other => other.to_float(context.float).into_primitive(),
+            other => other.to_float_on(context.float, context.device).into_primitive(),
         };
         Ok(Value::Float(run(x)).into())
     })

@@ -130,7 +130,7 @@ fn scalar(number: f64, kind: Kind, context: &Context<'_>) -> Value {
     #[expect(clippy::cast_possible_truncation, reason = "a config's numbers are as exact as f32 holds them")]
     let one = Value::from_floats(vec![number as f32], Vec::new(), FloatDType::F32, context.device);
     match kind {
-        Kind::Float => one.to_float(context.float),
+        Kind::Float => one.to_float_on(context.float, context.device),
         kind => converted(one, kind, context),
     }
 }
@@ -139,7 +139,7 @@ fn scalar(number: f64, kind: Kind, context: &Context<'_>) -> Value {
 pub(super) fn converted(value: Value, kind: Kind, context: &Context<'_>) -> Value {
     match (kind, &value) {
         (Kind::Float, Value::Float(_)) => value,
-        (Kind::Float, _) => value.to_float(context.float),
+        (Kind::Float, _) => value.to_float_on(context.float, context.device),
         (Kind::Int, _) => value.to_int(),
         (Kind::Bool, _) => value.to_bool(context.device),
     }
@@ -153,7 +153,7 @@ pub(super) fn unified(left: Value, right: Value, kind: Kind, context: &Context<'
         _ => None,
     };
     if let (Kind::Float, Some(dtype)) = (kind, float) {
-        return (left.to_float(dtype), right.to_float(dtype));
+        return (left.to_float_on(dtype, context.device), right.to_float_on(dtype, context.device));
     }
     let (left, right) = (converted(left, kind, context), converted(right, kind, context));
     if left.dtype() == right.dtype() {

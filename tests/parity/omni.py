@@ -4,7 +4,7 @@
     python omni.py
 
 Same files and keys as generate.py. Inputs are what the definition takes: `pixel_values` with `image_grid_thw` are images and
-videos alike in the order of their tokens, `input_features` holds no padding, the talker's `input_ids` are its codes so far.
+videos alike in the order of their tokens, the talker's `input_ids` are its codes so far.
 """
 
 import copy
@@ -74,9 +74,12 @@ def text(length, seed):
     return words(1, length, seed)[0].tolist()
 
 
-def sound(frames, seed=7):
-    tokens = (frames + 1) // 2 // 2
-    return {"input_features": noise(1, 8, frames, seed=seed)}, [HEAR, *[AUDIO] * tokens, HEARD]
+def sound(*frames, seed=7):
+    """Clips and their tokens; the shorter ones end in noise that nobody may hear."""
+    inputs = {"input_features": noise(len(frames), 8, max(frames), seed=seed)}
+    if len(frames) > 1:
+        inputs["audio_feature_lengths"] = torch.tensor(frames)
+    return inputs, [[HEAR, *[AUDIO] * ((count + 1) // 2 // 2), HEARD] for count in frames]
 
 
 def sight(*grids, seed=8):
@@ -94,7 +97,9 @@ def of_reference(inputs):
     """The same as the reference's own arguments, positions left out."""
     given = {k: v for k, v in inputs.items() if k != "position_ids"}
     if "input_features" in given:
-        given["feature_attention_mask"] = torch.ones(given["input_features"].shape[0], given["input_features"].shape[2], dtype=torch.long)
+        clips, _, frames = given["input_features"].shape
+        lengths = given.pop("audio_feature_lengths", torch.full((clips,), frames))
+        given["feature_attention_mask"] = (torch.arange(frames) < lengths[:, None]).long()
     if "pixel_values" in given:
         pixels, grid = given.pop("pixel_values"), given.pop("image_grid_thw")
         split = pixels.split(grid.prod(1).tolist())
@@ -173,7 +178,8 @@ def spelled(path):
 
 def record(rec):
     states = ["model.language_model.embed_tokens", "model.language_model.layers.0", "model.language_model.norm"]
-    heard, hears = sound(37)
+    heard, (hears,) = sound(37)
+    clips, (long, short) = sound(30, 13, seed=10)
     seen, (sees,) = sight((1, 4, 6))
     both, (image, video) = sight((1, 6, 4), (2, 4, 4), seed=9)
     plain = {"input_ids": words(2, 9, 1)}
@@ -184,7 +190,7 @@ def record(rec):
         ("rightpad", padded(2, 9, 3, row=1, pad=slice(6, 9)), False),
         ("audio", prompt(text(2, 4), hears, text(3, 5), **heard), True),
         ("image", with_positions(thinker, prompt(text(2, 6), sees, text(3, 7), **seen)), True),
-        ("all", with_positions(thinker, prompt(image, text(2, 8), hears, video, text(2, 9), **heard, **both)), False),
+        ("all", with_positions(thinker, prompt(image, long, text(2, 8), video, short, text(2, 9), **clips, **both)), False),
     ]
 
     def think(module, inputs):
@@ -192,7 +198,7 @@ def record(rec):
         return module(**of_reference(inputs), **positions, output_hidden_states=True)
 
     for name, inputs, generates in cases:
-        note = "an image, a sound and a video" if name == "all" else None
+        note = "an image, two sounds and a video" if name == "all" else None
         rec.add(name, inputs, think, "thinker", states, spelled if name == "plain" else None, note)
         if generates:
             rec.generation(name, inputs)
