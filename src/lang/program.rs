@@ -87,6 +87,11 @@ impl<'r> Program<'r> {
             // Without what may be left out first: that is what a definition is usually called with.
             let _ = program.trace(&method, &|_| false);
             let _ = program.trace(&method, &|_| true);
+            // And each of them missed alone.
+            let switches: Vec<String> = program.switches(&method).into_iter().map(str::to_owned).collect();
+            for left_out in switches.iter().filter(|_| switches.len() > 1) {
+                let _ = program.trace(&method, &|name| name != left_out);
+            }
         }
         let Self { tracer, .. } = program;
         Notes { params: tracer.params, ..tracer.notes.unwrap_or_default() }
