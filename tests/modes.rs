@@ -236,6 +236,16 @@ fn narrow_floats_give_nearly_the_same() -> Outcome {
 }
 
 #[test]
+fn images_need_their_sizes() -> Outcome {
+    let model = load(&checkpoint(), "thinker_only")?;
+    let ids = Inputs::new().ints("input_ids", vec![1, 100], [1, 2]);
+    let error = model.forward(&ids.floats("pixel_values", vec![0.5; 96], [4, 24]));
+    let error = error.expect_err("no sizes").to_string();
+    assert!(error.contains("image_grid_thw"), "{error}");
+    Ok(())
+}
+
+#[test]
 fn more_places_than_rows_for_them_are_an_error() -> Outcome {
     let model = load(&checkpoint(), "thinker_only")?;
     let features = given("forward").get("input_features").cloned();
