@@ -171,4 +171,20 @@ mod tests {
             assert_eq!(first.is_empty(), wide == "6", "{first:#?}");
         }
     }
+
+    #[test]
+    fn a_trace_depends_on_the_modules_that_its_own_extend() {
+        let [toy, block] = EXAMPLE_BASE.split("[modules.ToyBlock]").collect::<Vec<_>>()[..] else {
+            panic!("the example has a block")
+        };
+        let toy = Source::new("toy.toml", format!("{toy}[modules.ToyBlock]\nextends = 'Parent'\n"));
+        let parent = |text: &str| Source::new("parent.toml", format!("[modules.Parent]{text}"));
+        let mut checker = Checker::default();
+        for text in [block.to_owned(), block.replace("(wide, size", "(size, wide")] {
+            let files = [Arc::clone(&toy), parent(&text)];
+            let (again, first) = (found(&mut checker, &files), found(&mut Checker::default(), &files));
+            assert_eq!(again, first, "{text}");
+            assert_eq!(first.is_empty(), text == block, "{first:#?}");
+        }
+    }
 }
