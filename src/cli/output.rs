@@ -91,16 +91,25 @@ const PAGE: usize = 100;
 /// Drawn for eyes, or told in words where `NO_GRAPHICS` is set, as screen readers want it. `COLUMNS` is the width, if
 /// it is set, else that of the terminal.
 fn render_for(problem: &Problem, is_terminal: bool) -> String {
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse::<usize>().ok());
     let mut options = MietteHandlerOpts::new().context_lines(1).color(is_terminal && wants_colour());
     if !is_terminal {
         // What is written to a file is the same everywhere.
         options = options.unicode(true).width(PAGE);
     }
-    if let Some(columns) = columns.filter(|columns| *columns > 0) {
+    if let Some(columns) = columns() {
         options = options.width(columns.clamp(NARROWEST, PAGE));
     }
     Drawn(options.build(), &problem.as_diagnostic()).to_string()
+}
+
+/// How wide `COLUMNS` says that lines may be, if it is set.
+fn columns() -> Option<usize> {
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0)
+}
+
+/// How wide a table may be: as `COLUMNS` says on a terminal; what goes elsewhere stays whole.
+pub(crate) fn table_width() -> Option<usize> {
+    std::io::stdout().is_terminal().then(columns)?
 }
 
 /// With fewer columns than this nothing can be drawn.
