@@ -61,15 +61,18 @@ impl<'r> Matcher<'r> {
                 return Ok(into_match(facts, classified, rule, architecture));
             }
         }
-        let reason = match scored.exact.len() {
+        let between: Vec<String> =
+            scored.exact.iter().map(|candidate| candidate.architecture.clone()).collect();
+        let reason = match between.len() {
             0 | 1 => Self::nothing(facts),
             _ => {
                 let file = facts.config().map_or("config.json", |config| config.file.as_str()).to_owned();
-                Reason::SeveralFit { file, between: scored.exact }
+                Reason::SeveralFit { file, between }
             }
         };
         let mut error = no_match(reason);
-        error.candidates = scored.nearest;
+        error.candidates = scored.exact;
+        error.candidates.extend(scored.nearest);
         Err(error)
     }
 
@@ -182,7 +185,7 @@ impl<'r> Matcher<'r> {
         let config = classified.repaired.as_ref().unwrap_or_else(|| facts.value());
         let scored = fingerprint::score(fingerprints.compare(facts, config));
         if let [only] = scored.exact.as_slice()
-            && let Some(found) = self.names().known(only, None, Step::Fingerprint)
+            && let Some(found) = self.names().known(&only.architecture, None, Step::Fingerprint)
         {
             let mut cascade = std::mem::take(&mut classified.cascade);
             cascade.note(Step::Fingerprint, facts.name(), Ok(Some(found)));

@@ -63,8 +63,8 @@ impl Candidate {
 /// What a comparison comes to.
 #[derive(Debug, Default)]
 pub(super) struct Scored {
-    /// The architectures whose tensors are exactly those of the checkpoint, sorted.
-    pub(super) exact: Vec<String>,
+    /// Those whose tensors are exactly those of the checkpoint, sorted by name.
+    pub(super) exact: Vec<Candidate>,
     /// The best of the others, best first.
     pub(super) nearest: Vec<Candidate>,
 }
@@ -73,11 +73,10 @@ pub(super) struct Scored {
 const NEAREST: usize = 3;
 
 pub(super) fn score(candidates: Vec<Candidate>) -> Scored {
-    let (exact, mut nearest): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Candidate::is_exact);
+    let (mut exact, mut nearest): (Vec<_>, Vec<_>) = candidates.into_iter().partition(Candidate::is_exact);
     nearest.retain(|candidate| candidate.agree > 0);
     nearest.sort_by(|a, b| b.score().total_cmp(&a.score()).then_with(|| a.architecture.cmp(&b.architecture)));
     nearest.truncate(NEAREST);
-    let mut exact: Vec<String> = exact.into_iter().map(|candidate| candidate.architecture).collect();
-    exact.sort();
+    exact.sort_by(|a, b| a.architecture.cmp(&b.architecture));
     Scored { exact, nearest }
 }
