@@ -39,6 +39,7 @@ impl Info {
     }
 }
 
+/// All but the error, which a person reads once: where it is reported.
 fn table(info: &ModelInfo) -> String {
     let unknown = || "unknown".to_owned();
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
@@ -62,7 +63,6 @@ fn table(info: &ModelInfo) -> String {
     if info.has_custom_files {
         rows.push(("custom code", "yes, never run".to_owned()));
     }
-    rows.extend(info.error.clone().map(|error| ("error", error)));
     let mut text = String::new();
     for (name, value) in rows {
         let _ = writeln!(text, "{name:12}  {value}");

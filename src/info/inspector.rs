@@ -8,7 +8,7 @@ use super::{ModelInfo, Support};
 use crate::diag::Problem;
 use crate::facts::{self, Facts, FactsError, Hub};
 use crate::lang::Program;
-use crate::matcher::{Match, Matcher, NoMatch};
+use crate::matcher::{COLLECTION, Match, Matcher, NoMatch, PIPELINE, Status};
 use crate::model::{self, Fingerprints};
 use crate::registry::Registry;
 
@@ -88,7 +88,14 @@ impl<'r> Inspector<'r> {
         let error = support.error.or_else(|| stored.as_ref().err().cloned());
         let problem = error.as_ref().map(|error| match outcome {
             Err(reasons) => reasons.problem(facts),
-            Ok(_) => Problem::unplaced("cannot-be-loaded", error.clone()),
+            Ok(found) => {
+                let undefined = found.architecture.as_ref().is_some_and(|known| {
+                    known.status == Status::Known && ![COLLECTION, PIPELINE].contains(&known.task.as_str())
+                });
+                let help = "`omni new DIR` writes an overlay that extends the nearest definition";
+                Problem::unplaced("cannot-be-loaded", error.clone())
+                    .maybe_help(undefined.then(|| help.to_owned()))
+            }
         });
         let stored = stored.unwrap_or_default();
         let info = ModelInfo {
