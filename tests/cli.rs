@@ -87,6 +87,78 @@ fn info_says_what_a_model_is() -> Outcome {
 }
 
 #[test]
+fn info_tells_a_person_once_why_something_cannot_be_loaded_and_what_to_do() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    write(dir.path(), "m/config.json", r#"{ "architectures": ["LlamaForTokenClassification"] }"#)?;
+    let (code, out, err) = omni(dir.path(), &["info", "m"])?;
+    assert_eq!(
+        (code, out.contains("supported     no"), out.contains("no definition yet")),
+        (1, true, false),
+        "{out}"
+    );
+    assert_eq!(err.matches("no definition yet").count(), 1, "{err}");
+    assert!(err.contains("`omni new DIR` writes"), "{err}");
+    let json: Value =
+        serde_json::from_str(&refused(dir.path(), &["info", "m", "--json"], "no definition yet")?)?;
+    assert!(json["error"].as_str().is_some_and(|error| error.contains("no definition yet")), "{json}");
+    Ok(())
+}
+
+#[test]
+fn explain_names_every_definition_whose_tensors_fit() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let llama = parity().join("LlamaForCausalLM");
+    let config = fs::read_to_string(llama.join("config.json"))?;
+    let config = config.replace("LlamaForCausalLM", "QuuxForCausalLM").replace(r#""llama""#, r#""quux""#);
+    write(dir.path(), "m/config.json", &config)?;
+    fs::copy(llama.join("model.safetensors"), dir.path().join("m/model.safetensors"))?;
+    let story = refused(dir.path(), &["explain", "m", "--json"], "could be any of")?;
+    let story: Value = serde_json::from_str(&story)?;
+    let candidates = story["candidates"].as_array().ok_or("a list")?;
+    let exact = |name: &str| {
+        candidates
+            .iter()
+            .any(|one| one["architecture"] == name && one["missing"] == 0 && one["unexpected"] == 0)
+    };
+    assert!(exact("LlamaForCausalLM") && exact("MistralForCausalLM"), "{candidates:?}");
+    Ok(())
+}
+
+#[test]
+fn run_says_at_once_that_a_model_generates_nothing() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let write_config = |name: &str, config: &str| write(dir.path(), &format!("{name}/config.json"), config);
+    write_config("known", r#"{ "architectures": ["LlamaForTokenClassification"] }"#)?;
+    write(dir.path(), "pipeline/model_index.json", r#"{ "_class_name": "StableDiffusionPipeline" }"#)?;
+    // Neither tokenizer nor weights are there, and neither is asked for.
+    for name in ["BertModel", "Qwen2_5OmniForConditionalGeneration"] {
+        write_config(name, &fs::read_to_string(parity().join(name).join("config.json"))?)?;
+    }
+    let talker = ["Qwen2_5OmniForConditionalGeneration", "--mode", "talker_only"];
+    let mistaken = ["Qwen2_5OmniForConditionalGeneration", "--mode", "talkr_only"];
+    let sae =
+        parity().join("sae/gemma_scope/resid_post/layer_5/width_16k/average_l0_18").display().to_string();
+    let cases: [(&[&str], &str, &str); 6] = [
+        (&["BertModel"], "a model for `embed` generates no tokens", "`omni plan DIR`"),
+        (&[&sae], "a model for `sparse-autoencode` generates no tokens", "`Model::forward`"),
+        (&talker, "in mode `talker_only` a model runs `talk`", "`omni plan DIR --mode talker_only`"),
+        (&mistaken, "has no mode `talkr_only`", "did you mean `talker_only`?"),
+        (&["known"], "no definition of it yet", "`omni new DIR`"),
+        (&["pipeline"], "a pipeline of models", "give the folder of one of them"),
+    ];
+    for (args, what, help) in cases {
+        let (code, out, err) = omni(dir.path(), &[&["run"], args, &["--device", "cpu"]].concat())?;
+        let err = err.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+        assert_eq!((code, out.as_str()), (1, ""), "{args:?}: {err}");
+        assert!(err.contains(what) && err.contains(help) && !err.contains("okenizer"), "{args:?}: {err}");
+    }
+    // What generates does miss its tokenizer, and is told where to take one from.
+    let (_, _, err) = omni(&parity(), &["run", "LlamaForCausalLM", "hi", "--device", "cpu"])?;
+    assert!(err.contains("Tokenizer dependency missing") && err.contains("`--tokenizer`"), "{err}");
+    Ok(())
+}
+
+#[test]
 fn info_about_nothing_fails() -> Outcome {
     let dir = tempfile::tempdir()?;
     let (code, out, err) = omni(dir.path(), &["info", "./absent"])?;

@@ -12,9 +12,9 @@ use serde_json::json;
 use super::source::Source;
 use super::{Global, Outcome, output};
 use crate::hub::Want;
-use crate::model::Dtype;
 use crate::model::device::{self, DeviceChoice};
 use crate::model::sampling::GenerationConfig;
+use crate::model::{self, Dtype};
 use crate::registry::FULL;
 use crate::tokenizer::{Message, Tokenizer};
 
@@ -84,18 +84,18 @@ fn positive(text: &str) -> Result<f32, String> {
 
 impl Run {
     pub(crate) fn run(&self, global: &Global) -> Outcome {
+        let (registry, facts) = self.source.open(global, Want::Description)?;
+        model::check_generates(&registry, &facts, &self.mode)?;
         let prompt = self.prompt()?;
         let (device, report) = device::open(self.device)?;
-        let registry = global.registry()?;
         self.source.fetch(Want::Weights)?;
         let bar = output::Progress::new("loading");
         let started = Instant::now();
-        let mut loader = self.source.loader();
+        let mut loader = self.source.loader(registry);
         if let Some(dir) = &self.tokenizer {
             loader = loader.tokenizer_from(dir);
         }
         let (model, tokenizer) = loader
-            .registry(registry)
             .device(device)
             .mode(self.mode.as_str())
             .dtype(self.dtype)

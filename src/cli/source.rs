@@ -53,10 +53,8 @@ impl Source {
         fetched
     }
 
-    /// A loader of it.
-    pub(crate) fn loader<'a>(&self) -> crate::model::Loader<'a> {
-        crate::model::Loader::new(&self.dir)
-            .allow_local_definition(self.allow_local_definition)
-            .allow_download(self.download)
+    /// A loader of it, with the registry that [`Source::open`] gave.
+    pub(crate) fn loader<'a>(&self, registry: Registry) -> crate::model::Loader<'a> {
+        crate::model::Loader::new(&self.dir).registry(registry).allow_download(self.download)
     }
 }

@@ -12,6 +12,7 @@ use super::complete::complete;
 use super::fingerprint::Fingerprints;
 use super::params::Params;
 use super::sampling::{GenerationConfig, SamplingError};
+use super::session::generates_nothing;
 use crate::diag::Problem;
 use crate::facts::{CONFIG_FILES, Facts, FactsError};
 use crate::hub::HubError;
@@ -19,7 +20,7 @@ use crate::matcher::{ALLOW_LOCAL_DEFINITION, COLLECTION, Match, Matcher, PIPELIN
 use crate::ops::Value;
 use crate::ops::backend::{B, Device};
 use crate::plan::Param;
-use crate::registry::{Architecture, LoadError as RegistryError, Registry};
+use crate::registry::{Architecture, LoadError as RegistryError, Mode, Registry, Task};
 use crate::tokenizer::TokenizerError;
 use crate::weights::{
     self, BindReport, BindRules, Binding, Checkpoint, LoadDtype, LoadOptions, Prefix, StoredDtype, Wanted,
@@ -144,6 +145,28 @@ pub(crate) fn find<'r>(
 pub(super) fn matched(matcher: &Matcher<'_>, facts: &Facts) -> Result<Match, Problem> {
     let fingerprints = Fingerprints::new(matcher.registry());
     matcher.find_with(facts, &fingerprints).map_err(|reasons| reasons.problem(facts))
+}
+
+/// Refuses a model that cannot go on with a prompt, by its definition: before its tokenizer or a weight is read.
+///
+/// # Errors
+/// If the model is not known or not defined, or has no such mode; if its task, or the mode, generates no tokens.
+pub fn check_generates(registry: &Registry, facts: &Facts, mode: &str) -> Result<(), LoadError> {
+    let matcher = Matcher::new(registry);
+    let found = matched(&matcher, facts)?;
+    let architecture = definition(&matcher, facts, &found)?.in_mode(registry, mode)?;
+    let task = &architecture.task.text;
+    let message = match (registry.tasks.get(task), &architecture.mode) {
+        // Another method stands for `forward`: it takes something other than the tokens of a prompt.
+        (Some(Task { generates: Some(_), .. }), Some(Mode { forward: Some(forward), .. })) => format!(
+            "in mode `{mode}` a model runs `{}` and goes on with no prompt; `omni plan DIR --mode {mode}` prints what \
+             that takes and gives, and in Rust `Model::forward` runs it",
+            forward.text
+        ),
+        (Some(Task { generates: Some(_), .. }), _) => return Ok(()),
+        _ => generates_nothing(task),
+    };
+    Err(Problem::unplaced("generates-nothing", message).into())
 }
 
 /// The definition of what was found.

@@ -166,6 +166,8 @@ impl<'a> Loader<'a> {
         let (registry, facts) = self.open(Want::Weights)?;
         let matcher = Matcher::new(&registry);
         let found = matched(&matcher, &facts)?;
+        // What nobody can build needs no tokenizer.
+        definition(&matcher, &facts, &found)?.in_mode(&registry, &self.mode)?;
         // A tokenizer is small: whatever is wrong with it is known before the weights are read.
         let tokenizer = self.tokenizer_of(&matcher, &facts, Some(&found))?;
         Ok((self.build(&registry, &matcher, &facts, &found)?, tokenizer))
@@ -259,7 +261,11 @@ impl<'a> Loader<'a> {
             }
         }
         match hints.first() {
-            None => Err(missing.into()),
+            None => {
+                let help = "put its files there, or name a folder that has them with `--tokenizer` (in Rust: \
+                            `Loader::tokenizer_from`)";
+                Err(Problem::unplaced("tokenizer-missing", missing.to_string()).help(help).into())
+            }
             Some(hint) => {
                 let base = &hint.repository;
                 let help = if RepositoryPath::parse(base).is_some() {

@@ -62,7 +62,7 @@ pub use error::ModelError;
 pub use fingerprint::Fingerprints;
 pub use inputs::{Given, Inputs, POSITIONS};
 pub(crate) use load::find;
-pub use load::{Dtype, LoadError};
+pub use load::{Dtype, LoadError, check_generates};
 pub use loader::{Loader, Progress};
 pub use model::{Model, Outputs};
 pub use params::{DynParam, Params};

@@ -19,6 +19,14 @@ use crate::ops::{Cache, Context, Slot, Value};
 use crate::plan::Phase;
 use crate::registry::Contract;
 
+/// What to do with a model whose task generates no tokens.
+pub(super) fn generates_nothing(task: &str) -> String {
+    format!(
+        "a model for `{task}` generates no tokens; `omni plan DIR` prints what it takes and gives, and in Rust \
+         `Model::forward` runs it"
+    )
+}
+
 /// A running generation.
 #[derive(Debug)]
 pub struct Session<'m> {
@@ -71,11 +79,7 @@ impl Model {
     /// If the task does not generate, or if the encoder's inputs do not fit.
     pub fn session(&self, inputs: &Inputs, capacity: usize) -> Result<Session<'_>, ModelError> {
         let Some((method, tokens)) = self.generation() else {
-            let message = format!(
-                "a model for `{}` generates no tokens; `Model::forward` runs it, and `omni plan` prints what it takes and gives",
-                self.task()
-            );
-            return Err(ModelError::Unsupported(message));
+            return Err(ModelError::Unsupported(generates_nothing(self.task())));
         };
         let mut fixed = inputs.clone();
         if self.contract("encode").is_some() {

@@ -171,7 +171,7 @@ forward      = 'return {{"logits": head(embed(input_ids))}}'
     fn a_task_says_whether_its_models_generate() {
         assert_eq!(generate(&format!("{FORWARD}\ngenerates = \"forward\"")), Ok(3));
         let error = generate(FORWARD).expect_err("it does not say that it generates");
-        assert!(error.contains("`toy` generates no tokens; `Model::forward` runs it"), "{error}");
+        assert!(error.contains("`toy` generates no tokens; `omni plan DIR` prints"), "{error}");
     }
 
     #[test]
