@@ -125,3 +125,37 @@ fn what_is_remembered_is_what_would_be_found() {
         compare(&mut checker, &shipped, only, &format!("series {seed}: all undone after {done:#?}"));
     }
 }
+
+/// A layer, a size or a field of what others extend, made another: each is found in other files, too.
+#[test]
+fn what_others_are_built_from_is_not_remembered_past_its_change() {
+    let shipped = &Registry::shipped().expect("no errors").sources;
+    let shipped: Files = shipped.iter().map(|source| (source.name.clone(), Arc::clone(source))).collect();
+    let mut checker = Checker::default();
+    compare(&mut checker, &shipped, None, "at first");
+    for (end, old, new) in [
+        ("layers.toml", "params.weight = \"[out_features, in", "params.weight = \"[out_features, 1 + in"),
+        (
+            "families/llama.toml",
+            "layers.q_proj = \"Linear(hidden_size",
+            "layers.q_proj = \"Linear(1 + hidden_size",
+        ),
+        ("families/llama.toml", "layers.q_proj = ", "layers.q_projection = "),
+        ("families/llama.toml", "rms_norm_eps", "rms_norm_epsilon"),
+        ("families/whisper.toml", "layers.fc1", "layers.fc3"),
+    ] {
+        let mut files = shipped.clone();
+        let name = shipped.keys().find(|name| name.ends_with(end)).expect("it is shipped");
+        let text = files[name].text.replacen(old, new, 1);
+        assert_ne!(text, files[name].text, "{end} has `{old}`");
+        files.insert(name.clone(), Source::new(name.clone(), text));
+        compare(&mut checker, &files, None, &format!("{end}: {new}"));
+        let found =
+            said(&checker.check(
+                &Input { base: Vec::new(), files: files.into_values().collect() },
+                &Options::default(),
+            ));
+        assert!(found.len() > 1, "{end}: {new}: {found:?}");
+        compare(&mut checker, &shipped, None, &format!("{end}: undone"));
+    }
+}

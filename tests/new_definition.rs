@@ -248,6 +248,18 @@ fn new_works_from_a_config_alone() -> Outcome {
 }
 
 #[test]
+fn new_does_not_guess_where_nothing_tells_what_is_near() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    fs::create_dir(dir.path().join("model"))?;
+    fs::write(dir.path().join("model/config.json"), r#"{"hidden_size": 8}"#)?;
+    let (code, _, told) = omni(dir.path(), &["new", "model"])?;
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("its config names nothing, and there are no weights to compare"), "{told}");
+    assert_eq!(fs::read_dir(dir.path())?.count(), 1, "nothing is written");
+    Ok(())
+}
+
+#[test]
 fn every_recorded_checkpoint_fits_its_definition() -> Outcome {
     for name in ONE_OF_A_KIND.into_iter().chain(["LlamaForCausalLM", "Wav2Vec2Model"]) {
         let out = json_of(&parity(name), &["check", "--model", ".", "--output-format", "json"])?;

@@ -69,6 +69,16 @@ pub fn scaffold(registry: &Registry, facts: &Facts) -> Result<Scaffold, LoadErro
             .help("write one from its layers: registry/README.md shows how")
             .into());
     };
+    let names_something = !facts.architectures().is_empty()
+        || facts.model_type().is_some()
+        || outcome.as_ref().is_ok_and(|found| found.architecture.is_some());
+    if candidate.is_none() && !names_something {
+        let message =
+            "nothing tells what this is near: its config names nothing, and there are no weights to compare";
+        return Err(Problem::unplaced("nothing-near", message)
+            .help("add `architectures` or `model_type` to its config.json, or put its weights beside it")
+            .into());
+    }
     let draft = Draft { registry, facts, config, checkpoint: checkpoint.as_ref(), name: &name, base };
     Ok(Scaffold {
         text: draft.write(outcome.as_ref().ok()),
