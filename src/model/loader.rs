@@ -19,7 +19,7 @@ use crate::hub::{self, Want};
 use crate::lang::Program;
 use crate::matcher::{Match, Matcher};
 use crate::ops::backend::Device;
-use crate::registry::{FULL, LoadError as RegistryError, Registry};
+use crate::registry::{Architecture, FULL, LoadError as RegistryError, Registry};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Told how many bytes of how many are there: first of a download, if there is one, then of what is loaded.
@@ -167,10 +167,10 @@ impl<'a> Loader<'a> {
         let matcher = Matcher::new(&registry);
         let found = matched(&matcher, &facts)?;
         // What nobody can build needs no tokenizer.
-        definition(&matcher, &facts, &found)?.in_mode(&registry, &self.mode)?;
+        let architecture = definition(&matcher, &facts, &found)?.in_mode(&registry, &self.mode)?;
         // A tokenizer is small: whatever is wrong with it is known before the weights are read.
         let tokenizer = self.tokenizer_of(&matcher, &facts, Some(&found))?;
-        Ok((self.build(&registry, &matcher, &facts, &found)?, tokenizer))
+        Ok((self.build(&registry, &architecture, &facts, &found)?, tokenizer))
     }
 
     /// Loads the model and its tokenizer, or nothing where that fails, whatever the reason.
@@ -197,7 +197,8 @@ impl<'a> Loader<'a> {
         let (registry, facts) = self.open(Want::Weights)?;
         let matcher = Matcher::new(&registry);
         let found = matched(&matcher, &facts)?;
-        self.build(&registry, &matcher, &facts, &found)
+        let architecture = definition(&matcher, &facts, &found)?.in_mode(&registry, &self.mode)?;
+        self.build(&registry, &architecture, &facts, &found)
     }
 
     /// Reads what the directory says, and lays its own definition over the registry where that is allowed.
@@ -290,15 +291,14 @@ impl<'a> Loader<'a> {
     fn build(
         self,
         registry: &Arc<Registry>,
-        matcher: &Matcher<'_>,
+        architecture: &Architecture,
         facts: &Facts,
         found: &Match,
     ) -> Result<Model, LoadError> {
-        let architecture = definition(matcher, facts, found)?.in_mode(registry, &self.mode)?;
         let mut config = found.config(facts).clone();
-        complete(registry, &architecture, facts, &mut config);
+        complete(registry, architecture, facts, &mut config);
         let source = facts.config().map(|document| Arc::clone(&document.source));
-        let mut program = Program::build(registry, &architecture, &config, source)?;
+        let mut program = Program::build(registry, architecture, &config, source)?;
         // What can be wrong with a body is found before any weight is touched.
         let has_forward = program.has_method("forward");
         let forward = has_forward.then(|| program.trace("forward", &|_| false)).transpose()?;
@@ -307,7 +307,7 @@ impl<'a> Loader<'a> {
         let mut definition = Definition::new(registry, &program, config, forward);
         drop(program);
         let checkpoint = checkpoint(facts, &architecture.weights)?;
-        let mut binding = bind(&architecture, ignored, &params, &checkpoint)?;
+        let mut binding = bind(architecture, ignored, &params, &checkpoint)?;
         // Where the checkpoint holds other values for a tied parameter, it is right and the tie is wrong.
         definition.untie(binding.resolve_ties(&checkpoint)?.into_iter().map(|tie| tie.name).collect());
         let float = self.dtype.resolve(&self.device, &binding, self.train);
@@ -318,7 +318,7 @@ impl<'a> Loader<'a> {
         let (mut loaded, remarks) =
             load::load(&binding, &checkpoint, &device, float, &trained, &mut *progress)?;
         if self.train && self.freeze {
-            for glob in registry.frozen_for_training(&architecture) {
+            for glob in registry.frozen_for_training(architecture) {
                 loaded.set_trained(&glob, false).map_err(|error| {
                     let message = format!("`freeze-for-training` of `{}`: {error}", architecture.name.text);
                     Problem::error("invalid-pattern", architecture.name.span.clone(), message)
