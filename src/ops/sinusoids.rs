@@ -18,6 +18,9 @@ pub(super) const OPS: &[Op] = &[Op {
     trace: sinusoids,
 }];
 
+/// More numbers than this stand for a position nowhere, and all of their rates are worked out while tracing.
+const WIDEST: u32 = 1 << 16;
+
 fn sinusoids(call: &mut Call) -> Result<Traced, Fault> {
     let x = call.tensor("x")?;
     if x.kind == Kind::Bool {
@@ -25,9 +28,9 @@ fn sinusoids(call: &mut Call) -> Result<Traced, Fault> {
     }
     let given = call.int("size")?;
     let (theta, shift) = (call.float("theta")?, call.float("shift")?);
-    let half = u32::try_from(given / 2).ok().filter(|half| *half > 0 && given % 2 == 0);
+    let half = u32::try_from(given / 2).ok().filter(|half| (1..=WIDEST / 2).contains(half) && given % 2 == 0);
     let half = half.ok_or_else(|| {
-        Fault::value(format!("`size` is {given}, expected an even number from 2")).of("size")
+        Fault::value(format!("`size` is {given}, expected an even number from 2 to {WIDEST}")).of("size")
     })?;
     let steps = f64::from(half) - shift;
     if steps <= 0.0 && half > 1 {
@@ -90,6 +93,7 @@ mod tests {
         };
         of("size", 5, 0.0, 10.0);
         of("size", 0, 0.0, 10.0);
+        of("size", 1_000_000_000, 0.0, 10.0);
         of("shift", 8, 4.0, 10.0);
         of("theta", 8, 0.0, -1.0);
     }

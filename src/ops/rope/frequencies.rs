@@ -11,6 +11,9 @@ use std::f64::consts::PI;
 use super::super::call::Fault;
 use super::super::types::Const;
 
+/// The widest head that is turned: a hundred times those of published models, and quickly worked out.
+const WIDEST: usize = 1 << 16;
+
 /// How fast each pair of numbers turns with the position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Rotation {
@@ -66,6 +69,12 @@ impl Rotation {
         let partial = dict.number("partial_rotary_factor")?.unwrap_or(1.0);
         let dim = given.dim.unwrap_or_else(|| truncated(to_f64(given.head_dim) * partial));
         let full = given.dim.unwrap_or(given.head_dim);
+        if dim.max(full) > WIDEST {
+            return Err(fault(format!(
+                "{} numbers of a head are to turn, at most {WIDEST} can",
+                dim.max(full)
+            )));
+        }
         let fixed = |numbers| (Frequencies::Fixed(numbers), 1.0);
         let (frequencies, attention_factor) = match kind.unwrap_or("default") {
             "default" | "mrope" => {
@@ -394,5 +403,14 @@ mod tests {
         let given = Given { theta: 1e4, head_dim: 16, dim: None, max_positions: None };
         let found = Rotation::new(&Const::Dict(Arc::new(entries)), given).expect_err("it names no rope type");
         assert!(found.message.contains("full_attention") && found.help.is_some());
+    }
+
+    #[test]
+    fn a_head_that_is_wider_than_any_is_refused_before_a_number_is_worked_out() {
+        for (head_dim, dim) in [(1_000_000_000, None), (16, Some(usize::MAX))] {
+            let given = Given { theta: 1e4, head_dim, dim, max_positions: None };
+            let found = Rotation::new(&Const::None, given).expect_err("it is too wide");
+            assert!(found.message.contains("at most 65536 can"), "{}", found.message);
+        }
     }
 }
