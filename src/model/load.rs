@@ -176,10 +176,17 @@ pub(super) fn definition<'r>(
     found: &Match,
 ) -> Result<&'r Architecture, Problem> {
     let Some(name) = found.architecture_name() else {
-        let message =
-            format!("`{}` is a {} without a config that names what to build", facts.name(), found.category);
-        return Err(Problem::unplaced("nothing-to-build", message)
-            .help("point at the folder of one of its parts, such as `unet` or `layer_12`"));
+        let parts = "point at the folder of one of its parts, such as `unet` or `layer_12`";
+        let (what, help) = match facts.config() {
+            Some(config) => {
+                let help =
+                    format!("name the architecture under `architectures` in `{}`, or {parts}", config.file);
+                (format!("and its `{}` does not name what to build", config.file), help)
+            }
+            None => ("without a config that names what to build".to_owned(), parts.to_owned()),
+        };
+        let message = format!("`{}` is of category {} {what}", facts.name(), found.category);
+        return Err(Problem::unplaced("nothing-to-build", message).help(help));
     };
     if let Some(architecture) = matcher.registry().architectures.get(name) {
         return Ok(architecture);
