@@ -3,10 +3,10 @@
 //! Absent on purpose: noticing that a text changed. A piece of code is known by its place in a [`Source`], which never
 //! changes.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 
 use super::ast::{Expr, Stmt};
 use super::instance::ParsedModule;
@@ -46,9 +46,9 @@ impl Syntax {
 #[derive(Debug, Default)]
 pub struct Parses {
     /// The file is held so that no other one can take its place in memory.
-    known: HashMap<(usize, usize), (Arc<Source>, Syntax)>,
+    known: FxHashMap<(usize, usize), (Arc<Source>, Syntax)>,
     /// Modules with all that they inherit, by name, each with the files that it and its ancestors stand in.
-    modules: RwLock<HashMap<String, (Vec<Arc<Source>>, Arc<ParsedModule>)>>,
+    modules: RwLock<FxHashMap<String, (Vec<Arc<Source>>, Arc<ParsedModule>)>>,
 }
 
 impl Parses {

@@ -1,8 +1,10 @@
 //! The state of tracing, and what every part of it uses: scopes, limits, places.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::ast::TextRange;
 use super::config::{Config, Resolver};
@@ -35,7 +37,7 @@ pub(super) struct Block {
     pub(super) constraints: Vec<Constraint>,
     pub(super) taps: Vec<(String, Slot)>,
     /// How often the method of each path was called.
-    pub(super) calls: HashMap<String, usize>,
+    pub(super) calls: FxHashMap<String, usize>,
     pub(super) states: usize,
     pub(super) slots: usize,
 }
@@ -63,10 +65,10 @@ pub(super) struct Tracer<'r> {
     pub(super) registry: &'r Registry,
     /// Code that is parsed already.
     pub(super) parses: Option<&'r Parses>,
-    modules: HashMap<String, Arc<ParsedModule>>,
+    modules: FxHashMap<String, Arc<ParsedModule>>,
     pub(super) params: Vec<Param>,
     /// The place of each parameter, by name.
-    pub(super) named: HashMap<String, ParamId>,
+    pub(super) named: FxHashMap<String, ParamId>,
     /// The layer of each parameter.
     pub(super) owners: Vec<Rc<Instance>>,
     pub(super) block: Option<Block>,
@@ -154,9 +156,9 @@ impl<'r> Tracer<'r> {
         Self {
             registry,
             parses,
-            modules: HashMap::new(),
+            modules: FxHashMap::default(),
             params: Vec::new(),
-            named: HashMap::new(),
+            named: FxHashMap::default(),
             owners: Vec::new(),
             block: None,
             steps: 0,
