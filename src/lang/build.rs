@@ -10,7 +10,7 @@ use super::config::Config;
 use super::given::trace_back;
 use super::instance::{Blueprint, Instance, Parsed, blame, join};
 use super::notes::Placed;
-use super::tracer::{Mode, Scope, Tracer};
+use super::tracer::{KEPT, Mode, Scope, Tracer};
 use super::value::{Eval, Locals, Value};
 use crate::diag::Problem;
 use crate::plan::{Param, ParamId};
@@ -31,6 +31,7 @@ impl Tracer<'_> {
     }
 
     fn build(&mut self, blueprint: &Blueprint, path: &str) -> Eval<Rc<Instance>> {
+        self.step(KEPT, || blueprint.span.clone())?;
         let module = Arc::clone(&blueprint.module);
         let mut replacements = blueprint.replacements.to_vec();
         if !module.replace.is_empty() {
@@ -128,6 +129,7 @@ impl Tracer<'_> {
             );
             return Err(problem.related(other.span.clone(), "the other one"));
         }
+        self.step(KEPT, || scope.span(&parsed.expr.range))?;
         let id = ParamId(self.params.len());
         self.named.insert(full.clone(), id);
         let stored = self.stored(instance, name, &full, &shape)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ast::TextRange;
 use super::builtins::wrong_arguments;
 use super::call::Located;
-use super::tracer::{Mode, Scope, Tracer};
+use super::tracer::{KEPT, Mode, Scope, Tracer};
 use super::value::{Eval, Value};
 use crate::diag::did_you_mean;
 use crate::ops::call::{Arg, resolve_axis};
@@ -106,6 +106,7 @@ impl Tracer<'_> {
                 arguments.push((parameter.name, Arg::Const(default.clone())));
             }
         }
+        self.step(KEPT, || scope.span(range))?;
         let mut call = Call::new(parameters, arguments, self.block().states);
         let traced = (op.trace)(&mut call).map_err(|fault| {
             let at = places.iter().find(|(name, _)| Some(*name) == fault.parameter);

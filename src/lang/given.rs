@@ -16,6 +16,9 @@ use crate::diag::{Problem, Span};
 /// The most values that are shown.
 const SHOWN: usize = 8;
 
+/// The most numbers that are shown where all that is known is that one of them is too large.
+const SHOWN_LARGEST: usize = 4;
+
 /// Objects and longer values are named only.
 const LONGEST_VALUE: usize = 60;
 
@@ -42,21 +45,8 @@ pub(super) fn trace_back(problem: Problem, module: &ParsedModule, config: &Confi
     if is_known || !OF_VALUES.contains(&problem.code) {
         return problem;
     }
-    let mut found = Found { module, config, seen: BTreeSet::new(), given: Vec::new() };
-    for span in problem.span.iter().chain(problem.related.iter().map(|(span, _)| span)) {
-        found.read(span.text());
-    }
-    // What does not fit was mostly computed elsewhere in the module.
-    if found.given.is_empty() || problem.code == "shape-mismatch" {
-        let entries = [&module.lets, &module.params, &module.layers];
-        for (_, parsed) in entries.into_iter().flatten() {
-            found.read(&parsed.code.text);
-        }
-        for method in module.methods.values() {
-            found.read(&method.code.text);
-        }
-    }
-    let given = found.given;
+    // Where the steps ran out says little: what asked for so many is a large number.
+    let given = if problem.code == "step-budget" { largest(config) } else { read(&problem, module, config) };
     if given.is_empty() {
         return problem;
     }
@@ -72,6 +62,42 @@ pub(super) fn trace_back(problem: Problem, module: &ParsedModule, config: &Confi
     }
     let places = given.iter().filter_map(|(key, _)| config.place(key));
     places.fold(problem.help(hint), |problem, place| problem.related(place, "read here"))
+}
+
+/// The values that the code at fault reads.
+fn read<'a>(problem: &Problem, module: &'a ParsedModule, config: &'a Config) -> Vec<(&'a str, &'a Json)> {
+    let mut found = Found { module, config, seen: BTreeSet::new(), given: Vec::new() };
+    for span in problem.span.iter().chain(problem.related.iter().map(|(span, _)| span)) {
+        found.read(span.text());
+    }
+    // What does not fit was mostly computed elsewhere in the module.
+    if found.given.is_empty() || problem.code == "shape-mismatch" {
+        let entries = [&module.lets, &module.params, &module.layers];
+        for (_, parsed) in entries.into_iter().flatten() {
+            found.read(&parsed.code.text);
+        }
+        for method in module.methods.values() {
+            found.read(&method.code.text);
+        }
+    }
+    found.given
+}
+
+/// The entries of a config with the largest numbers, the largest first.
+fn largest(config: &Config) -> Vec<(&str, &Json)> {
+    let entries = config.json().as_object().into_iter().flatten();
+    let mut numbers: Vec<_> =
+        entries.filter_map(|(key, value)| Some((number(value)?, (key.as_str(), value)))).collect();
+    numbers.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+    numbers.into_iter().map(|(_, given)| given).take(SHOWN_LARGEST).collect()
+}
+
+/// A whole number, or the largest in a list of them.
+fn number(value: &Json) -> Option<u64> {
+    match value {
+        Json::Array(items) => items.iter().filter_map(number).max(),
+        other => other.as_u64(),
+    }
 }
 
 /// What is found of the config while reading code.

@@ -19,7 +19,7 @@ use crate::registry::{Architecture, Code, Registry};
 /// A definition built against one config: its tensors are known, its methods can be traced.
 #[derive(Debug)]
 pub struct Program<'r> {
-    tracer: Tracer<'r>,
+    pub(super) tracer: Tracer<'r>,
     root: Rc<Instance>,
     architecture: &'r Architecture,
 }

@@ -17,8 +17,11 @@ use crate::ops::{Dim, Slot, Symbol, TensorType};
 use crate::plan::{Constraint, Instr, Param, ParamId};
 use crate::registry::{Code, ConfigTable, Name, Registry};
 
-/// Steps of evaluation that one definition may take; the largest shipped one needs less than a twentieth.
-const MAX_STEPS: u64 = 20_000_000;
+/// Steps that one definition may take, in all that is traced of it; the largest published model needs less than a tenth.
+const MAX_STEPS: u64 = 5_000_000;
+
+/// What a layer, a parameter or an instruction costs in steps: it is kept, and so takes memory as well as time.
+pub(super) const KEPT: u64 = 16;
 
 /// Modules and methods may be nested this deep.
 pub(super) const MAX_DEPTH: usize = 48;
@@ -279,5 +282,68 @@ impl Resolver for Tracer<'_> {
             return self.registry.config(&found.name);
         }
         self.registry.config(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::diag::Source;
+    use crate::lang::Program;
+
+    #[test]
+    fn what_asks_for_a_million_of_anything_is_refused_and_told_which_number_asked() {
+        let (registry, problems) = Registry::from_files([Source::new(
+            "test.toml",
+            "[architectures.A]\ncategory = 'c'\ntask = 't'\nconfig = 'a'\n\
+             [config.a]\nrequired = ['depth', 'count']\n\
+             [modules.A]\ninputs = ['x']\ntypes.x = 'float[batch, 8]'\n\
+             layers.blocks = '[Block() for i in range(depth)]'\n\
+             forward = '''\nfor i in range(count):\n    x = x + 1\nreturn x\n'''\n\
+             [modules.Block]\nparams.weight = '[8]'\n",
+        )]);
+        assert!(problems.is_empty(), "{problems}");
+        let refused = |config: Json| {
+            let source = Source::new("config.json", config.to_string());
+            let architecture = &registry.architectures["A"];
+            let built = Program::build(&registry, architecture, &config, Some(source));
+            built.and_then(|mut program| program.trace("forward", &|_| true)).expect_err("it is too much")
+        };
+        for (config, asked) in [
+            (json!({ "width": 9, "depth": 1_000_000, "count": 1 }), "`depth` = 1000000, `width` = 9"),
+            (
+                json!({ "width": [9, 8], "depth": 1, "count": 1_000_000 }),
+                "`count` = 1000000, `width` = [9,8]",
+            ),
+        ] {
+            let problem = refused(config);
+            assert_eq!(problem.code, "step-budget", "{problem}");
+            let help = problem.help.expect("it says what to do");
+            assert!(help.contains("far too large; config.json has") && help.contains(asked), "{help}");
+        }
+    }
+
+    #[test]
+    fn no_published_model_takes_more_than_a_fifth_of_what_is_allowed() {
+        let registry = Registry::embedded().expect("the shipped registry has no errors");
+        let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/configs");
+        let mut most = 0;
+        for file in fs::read_dir(configs).expect("they are there") {
+            let text = fs::read(file.expect("a file").path()).expect("it can be read");
+            let config: Json = serde_json::from_slice(&text).expect("it is JSON");
+            let name = config["architectures"][0].as_str().or(config["_class_name"].as_str());
+            let architecture = &registry.architectures[name.expect("it names its class")];
+            let mut program = Program::build(&registry, architecture, &config, None).expect("it fits");
+            if program.has_method("forward") {
+                program.trace("forward", &|_| true).expect("it can be traced");
+            }
+            most = most.max(program.tracer.steps);
+        }
+        assert!((100_000..MAX_STEPS / 5).contains(&most), "the costliest takes {most} steps");
     }
 }
