@@ -189,11 +189,40 @@ fn a_config_that_is_none() -> Outcome {
     let words = ["no config.json found in `m`", "give the directory"];
     folder.plan_refuses(&words)?;
     folder.info_refuses(&words)?;
+    // The reason is told once: on standard error, as every failure is.
     let (code, story, stderr) = folder.omni(&["explain", "m"])?;
-    assert_eq!(code, 1, "{stderr}");
-    holds(&story, &words);
+    assert_eq!((code, story.as_str()), (1, "m: nothing known\n"), "{stderr}");
     holds(&stderr, &words);
     Ok(())
+}
+
+#[test]
+fn a_config_that_names_nothing_to_build() -> Outcome {
+    let folder = Folder::llama()?;
+    let config = [
+        ("config.json", json!({ "architectures": 5 }), "name the architecture under `architectures`"),
+        ("config.json", json!({ "architectures": [null] }), "name the architecture under `architectures`"),
+        ("config.json", json!({ "model_type": {} }), "name the architecture under `architectures`"),
+        ("model_index.json", json!({ "_class_name": 5 }), "name the pipeline under `_class_name`"),
+    ];
+    for (file, config, fix) in config {
+        folder.write(file, config.to_string())?;
+        let silent = format!("its `{file}` does not name what to build");
+        let fix = format!("{fix} in `{file}`");
+        folder.plan_refuses(&["`m` is of category", &silent, &fix])?;
+        folder.run_refuses(&[&silent, &fix])?;
+        if file == "config.json" {
+            folder.info_refuses(&[&silent, "name the architecture under `architectures`"])?;
+        }
+    }
+    folder.remove("model_index.json")?;
+    // Nothing that any rule knows, and no tensors that tell.
+    folder.remove("model.safetensors")?;
+    folder.write("config.json", json!({ "size": 5 }).to_string())?;
+    let words =
+        ["`config.json` names neither an architecture nor a model_type", "add `architectures` to the config"];
+    folder.plan_refuses(&words)?;
+    folder.info_refuses(&words)
 }
 
 #[test]

@@ -246,6 +246,32 @@ fn explain_says_what_to_write_for_an_unknown_one_and_never_runs_its_code() -> Ou
 }
 
 #[test]
+fn explain_tells_a_person_once_why_something_cannot_be_loaded() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    write(dir.path(), "bare/notes.txt", "hello")?;
+    write(dir.path(), "broken/config.json", r#"{ "architectures": "#)?;
+    write(dir.path(), "unknown/config.json", r#"{ "architectures": ["QuuxForCausalLM"] }"#)?;
+    write(dir.path(), "nothing/config.json", r#"{ "size": 5 }"#)?;
+    write(dir.path(), "known/config.json", r#"{ "architectures": ["LlamaForTokenClassification"] }"#)?;
+    let misfit = r#"{ "architectures": ["LlamaForCausalLM"], "hidden_size": 0 }"#;
+    write(dir.path(), "misfit/config.json", misfit)?;
+    for (model, why) in [
+        ("bare", "no config.json found in"),
+        ("broken", "EOF while parsing"),
+        ("unknown", "architecture not recognized"),
+        ("nothing", "names neither an architecture nor a model_type"),
+        ("known", "category `transformers`; no definition yet"),
+        ("misfit", "expected an int above 0"),
+    ] {
+        let out = refused(dir.path(), &["explain", model], why)?;
+        assert!(!out.contains(why) && !out.contains("cannot be loaded"), "{model}: {out}");
+        let (_, _, err) = omni(dir.path(), &["explain", model])?;
+        assert_eq!(err.matches(why).count(), 1, "{model}: {err}");
+    }
+    Ok(())
+}
+
+#[test]
 fn explain_names_the_config_keys_that_nothing_reads() -> Outcome {
     let dir = tempfile::tempdir()?;
     let text = fs::read_to_string(parity().join("LlamaForCausalLM/config.json"))?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::explain::{Asked, Repaired, Story, Tried};
 
-/// Writes the story, most important things first.
+/// Writes the story, most important things first: all but the error, which a person reads once, where it is reported.
 pub(super) fn write(story: &Story) -> String {
     let mut text = String::new();
     headline(&mut text, story);
@@ -23,7 +23,6 @@ pub(super) fn write(story: &Story) -> String {
     section(&mut text, "notes", story.notes.iter().cloned());
     let repairs: Vec<String> = story.repairs.iter().flat_map(changes).collect();
     section(&mut text, "repairs of the config, in memory", repairs);
-    section(&mut text, "the definition does not fit this config", story.definition_error.iter().cloned());
     section(&mut text, "config keys that nothing reads", story.unread_config_keys.iter().flatten().cloned());
     section(&mut text, "code of its own, never run", story.custom_code.iter().cloned());
     let local = story.local_definition.map(|state| match state {
@@ -65,9 +64,6 @@ fn headline(text: &mut String, story: &Story) {
         (None, _) => "",
     };
     let _ = writeln!(text, "{status}");
-    if let Some(error) = &story.error {
-        let _ = writeln!(text, "cannot be loaded: {error}");
-    }
 }
 
 fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = String>) {

@@ -10,7 +10,15 @@ use crate::matcher::{ALLOW_LOCAL_DEFINITION, COLLECTION, Found, Match, PIPELINE,
 impl Inspector<'_> {
     /// What keeps a recognised model from being loaded.
     pub(super) fn obstacle(&self, facts: &Facts, found: &Match) -> Option<String> {
-        let Some(architecture) = &found.architecture else { return self.component_obstacle(facts) };
+        let Some(architecture) = &found.architecture else {
+            return match facts.config() {
+                Some(config) if config.file != "model_index.json" => Some(format!(
+                    "its `{}` does not name what to build: name the architecture under `architectures` there",
+                    config.file
+                )),
+                _ => self.component_obstacle(facts),
+            };
+        };
         match (architecture.status, architecture.task.as_str()) {
             (Status::Defined, _) | (Status::Known, COLLECTION) => None,
             (Status::Known, PIPELINE) => self.component_obstacle(facts),

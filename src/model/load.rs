@@ -177,13 +177,13 @@ pub(super) fn definition<'r>(
 ) -> Result<&'r Architecture, Problem> {
     let Some(name) = found.architecture_name() else {
         let parts = "point at the folder of one of its parts, such as `unet` or `layer_12`";
-        let (what, help) = match facts.config() {
-            Some(config) => {
-                let help =
-                    format!("name the architecture under `architectures` in `{}`, or {parts}", config.file);
-                (format!("and its `{}` does not name what to build", config.file), help)
-            }
+        let silent = |file: &str| format!("and its `{file}` does not name what to build");
+        let (what, help) = match facts.config().map(|config| config.file.as_str()) {
             None => ("without a config that names what to build".to_owned(), parts.to_owned()),
+            Some(index @ "model_index.json") => {
+                (silent(index), format!("name the pipeline under `_class_name` in `{index}`, or {parts}"))
+            }
+            Some(file) => (silent(file), format!("name the architecture under `architectures` in `{file}`")),
         };
         let message = format!("`{}` is of category {} {what}", facts.name(), found.category);
         return Err(Problem::unplaced("nothing-to-build", message).help(help));
