@@ -9,6 +9,7 @@
 mod fold;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -153,7 +154,7 @@ fn taps(plan: &Plan) -> BTreeMap<String, String> {
     let params = plan.params.iter().map(|(_, slot, ty)| (*slot, ty));
     let written = plan.instrs.iter().flat_map(|instr| &instr.outputs).map(|(slot, ty)| (*slot, ty));
     let types: HashMap<Slot, &TensorType> = inputs.chain(params).chain(written).collect();
-    let typed = |(path, slot): &(String, Slot)| Some((path.clone(), types.get(slot)?.to_string()));
+    let typed = |(path, slot): &(Arc<str>, Slot)| Some((path.to_string(), types.get(slot)?.to_string()));
     plan.taps.iter().filter_map(typed).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Binds the arguments of a call to the parameters of a module or method, filling in defaults.
 
+use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ impl Tracer<'_> {
     #[expect(clippy::too_many_arguments, reason = "everything a call consists of")]
     pub(super) fn bind_arguments(
         &mut self,
-        what: &str,
+        what: &dyn Display,
         parameters: &[Parameter],
         positional: Vec<Located>,
         keywords: Vec<(Arc<str>, Located)>,

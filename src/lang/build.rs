@@ -33,15 +33,15 @@ impl Tracer<'_> {
     fn build(&mut self, blueprint: &Blueprint, path: &str) -> Eval<Rc<Instance>> {
         self.step(KEPT, || blueprint.span.clone())?;
         let module = Arc::clone(&blueprint.module);
-        let mut replacements = blueprint.replacements.to_vec();
+        let mut replacements = Rc::clone(&blueprint.replacements);
         if !module.replace.is_empty() {
-            replacements.insert(0, module.replace.clone());
+            Rc::make_mut(&mut replacements).insert(0, module.replace.clone());
         }
         let instance = Rc::new(Instance {
             path: Arc::from(path),
             module: Arc::clone(&module),
             config: Rc::clone(&blueprint.config),
-            replacements: Rc::new(replacements),
+            replacements,
             span: blueprint.span.clone(),
             parent: blueprint.parent.clone(),
             values: RefCell::new(blueprint.arguments.iter().cloned().collect()),

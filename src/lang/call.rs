@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::ast::{Expr, ExprKind, TextRange};
 use super::builtins;
 use super::given::trace_back;
-use super::instance::{Blueprint, Instance, blame, called};
+use super::instance::{Blueprint, Instance, blame, called, join};
 use super::tracer::{Block, Mode, Scope, Tracer};
 use super::value::{Eval, Value};
 use crate::diag::did_you_mean;
@@ -120,9 +120,10 @@ impl Tracer<'_> {
                 return builtins::sum_list(items)
                     .map_err(|fault| scope.error(fault.code, range, fault.message));
             }
-            let is_pure = builtins::exists(name, scope.mode);
-            if ops::find(name).is_some() && (of_tensor || !is_pure) {
-                return self.emit(name, positional, keywords, range, scope);
+            if let Some(found) = ops::find(name)
+                && (of_tensor || !builtins::exists(name, scope.mode))
+            {
+                return self.emit(found, positional, keywords, range, scope);
             }
         }
         if &**name == "auto" {
@@ -157,22 +158,21 @@ impl Tracer<'_> {
         }
         let replacements =
             scope.instance.map(|instance| Rc::clone(&instance.replacements)).unwrap_or_default();
-        let mut name = name.to_string();
-        let mut asked_at = scope.span(range);
+        let span = scope.span(range);
+        let (mut name, mut asked_at) = (&**name, &span);
         for scope in replacements.iter() {
             if let Some((_, to)) = scope.iter().find(|(from, _)| from.text == name) {
-                name.clone_from(&to.text);
-                asked_at = to.span.clone();
+                (name, asked_at) = (&to.text, &to.span);
             }
         }
-        let module = self.module(&name, &asked_at)?;
+        let module = self.module(name, asked_at)?;
         let arguments = self.bind_arguments(&name, &module.args, positional, keywords, None, range, scope)?;
         Ok(Value::Blueprint(Rc::new(Blueprint {
             module,
             arguments,
             config,
-            replacements,
-            span: scope.span(range),
+            replacements: Rc::clone(&replacements),
+            span,
             parent: scope.instance.map(Rc::downgrade).unwrap_or_default(),
         })))
     }
@@ -196,7 +196,7 @@ impl Tracer<'_> {
             let known = layer.module.methods.keys().map(String::as_str);
             return Err(scope.error("unknown-method", range, message).maybe_help(did_you_mean(name, known)));
         };
-        let label = format!("{}.{name}", layer.module_name());
+        let label = format_args!("{}.{name}", layer.module_name());
         let arguments =
             self.bind_arguments(&label, &method.inputs, positional, keywords, Some(layer), range, scope)?;
         let given = arguments.iter().find_map(|(_, value)| match value {
@@ -204,7 +204,7 @@ impl Tracer<'_> {
             _ => None,
         });
         if let (Some(slot), "forward", false) = (given, name, layer.path.is_empty()) {
-            self.block().taps.push((format!("{}:input", layer.path), slot));
+            self.block().taps.push(([&*layer.path, ":input"].concat().into(), slot));
         }
         let value = self.deeper(&scope.span(range), |tracer| tracer.run(layer, method, arguments));
         let value = value.map_err(|problem| {
@@ -223,13 +223,13 @@ impl Tracer<'_> {
 
     /// Records what a layer gave, so that it can be captured by its path.
     fn tap(&mut self, path: &Arc<str>, method: &str, value: &Value) {
-        let path = if method == "forward" { path.to_string() } else { super::instance::join(path, method) };
+        let path = if method == "forward" { Arc::clone(path) } else { join(path, method).into() };
         if path.is_empty() {
             return;
         }
         let Block { taps, calls, .. } = self.block();
-        let calls = calls.entry(path.clone()).or_default();
-        let path = if *calls == 0 { path } else { format!("{path}#{calls}") };
+        let calls = calls.entry(Arc::clone(&path)).or_default();
+        let path = if *calls == 0 { path } else { format!("{path}#{calls}").into() };
         *calls += 1;
         match value {
             Value::Tensor(slot, _) => taps.push((path, *slot)),
@@ -239,14 +239,14 @@ impl Tracer<'_> {
                     _ => None,
                 });
                 for (index, slot) in tensors.enumerate() {
-                    let name = if index == 0 { path.clone() } else { format!("{path}.{index}") };
+                    let name = if index == 0 { Arc::clone(&path) } else { format!("{path}.{index}").into() };
                     taps.push((name, slot));
                 }
             }
             Value::Dict(entries) => {
                 for (key, entry) in entries.iter() {
                     if let Value::Tensor(slot, _) = entry {
-                        taps.push((format!("{path}.{key}"), *slot));
+                        taps.push((join(&path, key).into(), *slot));
                     }
                 }
             }

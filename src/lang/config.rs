@@ -1,10 +1,11 @@
 //! A model's config as the language sees it: `config.json`, completed by its config table.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
 use super::value::{Eval, Value};
@@ -22,7 +23,7 @@ pub(super) struct Config {
     table: Option<ConfigTable>,
     json: Json,
     source: Option<Arc<Source>>,
-    cache: RefCell<BTreeMap<String, Value>>,
+    cache: RefCell<FxHashMap<String, Value>>,
     /// Fields being computed, to refuse a field that depends on itself.
     busy: RefCell<Vec<String>>,
     read: RefCell<BTreeSet<String>>,
@@ -129,8 +130,8 @@ impl Config {
             return Some(Ok(value.clone()));
         }
         let fallback = match &self.table {
-            Some(table) => table.fields.get(name)?.fallback.clone(),
-            None => Fallback::Optional,
+            Some(table) => &table.fields.get(name)?.fallback,
+            None => &Fallback::Optional,
         };
         let value = self.complete(name, fallback, resolver);
         if let Ok(value) = &value {
@@ -139,14 +140,18 @@ impl Config {
         Some(value)
     }
 
-    fn complete(self: &Rc<Self>, name: &str, fallback: Fallback, resolver: &mut dyn Resolver) -> Eval<Value> {
-        let raw = self.raw(name).cloned();
-        match (raw, fallback) {
+    fn complete(
+        self: &Rc<Self>,
+        name: &str,
+        fallback: &Fallback,
+        resolver: &mut dyn Resolver,
+    ) -> Eval<Value> {
+        match (self.raw(name), fallback) {
             (Some(value), Fallback::Part(table)) if value.is_object() => {
-                self.part(name, value, &table, resolver)
+                self.part(name, value.clone(), table, resolver)
             }
             (None | Some(Json::Null), Fallback::Part(table)) => {
-                self.part(name, Json::Object(serde_json::Map::new()), &table, resolver)
+                self.part(name, Json::Object(serde_json::Map::new()), table, resolver)
             }
             (Some(value), Fallback::Part(_)) => {
                 Err(self.problem(name, format!("`{name}` is `{value}`, expected an object")))
@@ -154,10 +159,10 @@ impl Config {
             (Some(Json::Null) | None, Fallback::Derived(code)) => {
                 if self.busy.borrow().iter().any(|busy| busy == name) {
                     let message = format!("the config field `{name}` is derived from itself");
-                    return Err(Problem::error("field-cycle", code.span, message));
+                    return Err(Problem::error("field-cycle", code.span.clone(), message));
                 }
                 self.busy.borrow_mut().push(name.to_owned());
-                let value = resolver.derive(&code, self);
+                let value = resolver.derive(code, self);
                 self.busy.borrow_mut().pop();
                 value
             }
@@ -176,8 +181,8 @@ impl Config {
                 let problem = Problem::unplaced("missing-config-field", message);
                 Err(problem.help(format!("add `\"{name}\": …` to it")))
             }
-            (Some(value), _) => Ok(Value::from(&value)),
-            (None, Fallback::Default(value)) => Ok(Value::from(&value)),
+            (Some(value), _) => Ok(Value::from(value)),
+            (None, Fallback::Default(value)) => Ok(Value::from(value)),
             (None, Fallback::Optional) => Ok(Value::NONE),
         }
     }

@@ -9,7 +9,7 @@ use super::tracer::{KEPT, Mode, Scope, Tracer};
 use super::value::{Eval, Value};
 use crate::diag::did_you_mean;
 use crate::ops::call::{Arg, resolve_axis};
-use crate::ops::{self, Call};
+use crate::ops::{self, Call, Found, Parameter, Slot, TensorType};
 use crate::plan::{Constraint, Instr};
 
 impl Tracer<'_> {
@@ -39,51 +39,46 @@ impl Tracer<'_> {
         if scope.mode != Mode::Body {
             return Err(scope.error("wrong-place", range, "tensors can be computed with in bodies only"));
         }
+        let Some(found) = ops::find(name) else {
+            return Err(scope.error("unknown-name", range, format!("there is no op `{name}`")));
+        };
         let arguments = arguments.into_iter().map(|value| (value, range.clone())).collect();
-        self.emit(name, arguments, Vec::new(), range, scope)
+        self.emit(found, arguments, Vec::new(), range, scope)
     }
 
     /// Checks the call of an op and writes its instruction.
     pub(super) fn emit(
         &mut self,
-        name: &str,
+        (op, parameters): Found,
         positional: Vec<Located>,
         keywords: Vec<(Arc<str>, Located)>,
         range: &TextRange,
         scope: &Scope<'_>,
     ) -> Eval<Value> {
-        let Some((op, parameters)) = ops::find(name) else {
-            return Err(scope.error("unknown-name", range, format!("there is no op `{name}`")));
-        };
-        let mut places: Vec<(&'static str, TextRange)> =
-            Vec::with_capacity(positional.len() + keywords.len());
-        let mut arguments: Vec<(&'static str, Arg)> = Vec::with_capacity(parameters.len());
-        let mut free = parameters.iter().filter(|parameter| !parameter.keyword_only);
+        let name = op.name;
+        // What each parameter is given, and where.
+        let mut bound: Vec<(Option<Arg>, TextRange)> = vec![(None, range.clone()); parameters.len()];
         let given = positional.len();
-        for (value, at) in positional {
-            let Some(parameter) = free.next() else {
+        for (index, (value, at)) in positional.into_iter().enumerate() {
+            // Those that are given by name only come last.
+            if parameters.get(index).is_none_or(|parameter| parameter.keyword_only) {
                 let message = format!(
                     "`{name}` takes at most {} arguments by place, found {given}",
                     parameters.iter().filter(|p| !p.keyword_only).count()
                 );
                 return Err(scope.error("too-many-arguments", &at, message).help(signature(op)));
-            };
-            arguments.push((parameter.name, self.argument(value, &at, scope)?));
-            places.push((parameter.name, at));
+            }
+            bound[index] = (Some(self.argument(value, &at, scope)?), at);
         }
         let mut collected: Vec<(Arc<str>, Arg)> = Vec::new();
         for (keyword, (value, at)) in keywords {
             let argument = self.argument(value, &at, scope)?;
-            let parameter =
-                parameters.iter().find(|parameter| parameter.name == &*keyword && !parameter.variadic);
-            match parameter {
-                Some(parameter) if places.iter().any(|(name, _)| *name == parameter.name) => {
+            let is_named = |parameter: &Parameter| parameter.name == &*keyword && !parameter.variadic;
+            match parameters.iter().position(is_named) {
+                Some(index) if bound[index].0.is_some() => {
                     return Err(scope.error("argument-twice", &at, format!("`{keyword}` is given twice")));
                 }
-                Some(parameter) => {
-                    arguments.push((parameter.name, argument));
-                    places.push((parameter.name, at));
-                }
+                Some(index) => bound[index] = (Some(argument), at),
                 None if parameters.iter().any(|parameter| parameter.variadic) => {
                     collected.push((keyword, argument));
                 }
@@ -95,22 +90,24 @@ impl Tracer<'_> {
                 }
             }
         }
-        for parameter in parameters {
-            if parameter.variadic {
-                arguments.push((parameter.name, Arg::Named(std::mem::take(&mut collected))));
-            } else if arguments.iter().all(|(name, _)| *name != parameter.name) {
-                let Some(default) = &parameter.default else {
+        let mut arguments: Vec<(&'static str, Arg)> = Vec::with_capacity(parameters.len());
+        for (parameter, (given, _)) in parameters.iter().zip(&mut bound) {
+            let argument = match (given.take(), &parameter.default) {
+                (Some(given), _) => given,
+                (None, _) if parameter.variadic => Arg::Named(std::mem::take(&mut collected)),
+                (None, Some(default)) => Arg::Const(default.clone()),
+                (None, None) => {
                     let message = format!("`{name}` misses its argument `{}`", parameter.name);
                     return Err(scope.error("missing-argument", range, message).help(signature(op)));
-                };
-                arguments.push((parameter.name, Arg::Const(default.clone())));
-            }
+                }
+            };
+            arguments.push((parameter.name, argument));
         }
         self.step(KEPT, || scope.span(range))?;
         let mut call = Call::new(parameters, arguments, self.block().states);
         let traced = (op.trace)(&mut call).map_err(|fault| {
-            let at = places.iter().find(|(name, _)| Some(*name) == fault.parameter);
-            let at = at.map_or(range, |(_, at)| at);
+            let at = parameters.iter().position(|parameter| Some(parameter.name) == fault.parameter);
+            let at = at.map_or(range, |index| &bound[index].1);
             let problem = scope.error(fault.code, at, fault.message).maybe_help(fault.help);
             self.where_from(problem, &call.operands())
         })?;
@@ -125,25 +122,22 @@ impl Tracer<'_> {
             }
         }
         let outputs: Vec<_> = traced.outputs.into_iter().map(|ty| (block.slot(), ty)).collect();
+        let tensor = |(slot, ty): &(Slot, TensorType)| Value::Tensor(*slot, ty.clone());
+        let value = match outputs.as_slice() {
+            [only] if !traced.many => tensor(only),
+            several => Value::list(several.iter().map(tensor).collect()),
+        };
         block.instrs.push(Instr {
             op: op.name,
             attributes: call.attributes,
-            kernel: Arc::from(traced.kernel),
+            kernel: traced.kernel,
             inputs: call.inputs,
             sizes: call.sizes,
-            outputs: outputs.clone(),
+            outputs,
             path,
             span: scope.span(range),
         });
-        let mut values: Vec<Value> = outputs.into_iter().map(|(slot, ty)| Value::Tensor(slot, ty)).collect();
-        Ok(match values.pop() {
-            Some(value) if values.is_empty() && !traced.many => value,
-            Some(value) => {
-                values.push(value);
-                Value::list(values)
-            }
-            None => Value::list(Vec::new()),
-        })
+        Ok(value)
     }
 
     fn argument(&mut self, value: Value, at: &TextRange, scope: &Scope<'_>) -> Eval<Arg> {

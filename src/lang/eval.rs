@@ -148,7 +148,7 @@ impl Tracer<'_> {
             return Some(Value::Method(Rc::clone(instance), Arc::clone(name)));
         }
         let is_function =
-            builtins::exists(name, scope.mode) || (scope.mode == Mode::Body && ops::find(name).is_some());
+            (scope.mode == Mode::Body && ops::find(name).is_some()) || builtins::exists(name, scope.mode);
         if is_function {
             return Some(Value::Function(Arc::clone(name)));
         }
@@ -158,7 +158,7 @@ impl Tracer<'_> {
     pub(super) fn unknown(&self, name: &str, range: &TextRange, scope: &Scope<'_>) -> crate::diag::Problem {
         let mut known: Vec<String> = scope.locals.names().into_iter().map(str::to_owned).collect();
         if let Some(instance) = scope.instance {
-            known.extend(instance.values.borrow().keys().map(ToString::to_string));
+            known.extend(instance.values.borrow().names().into_iter().map(str::to_owned));
         }
         known.extend(scope.config.known().into_iter().map(str::to_owned));
         if scope.mode == Mode::Body {
@@ -349,10 +349,10 @@ impl Tracer<'_> {
                 if layer.module.methods.contains_key(&**name) {
                     return Ok(Value::Method(Rc::clone(layer), Arc::clone(name)));
                 }
-                let known: Vec<String> = layer.values.borrow().keys().map(ToString::to_string).collect();
+                let values = layer.values.borrow();
                 let methods = layer.module.methods.keys().map(String::as_str);
                 let message = format!("{} has no `{name}`", value.describe());
-                let help = did_you_mean(name, known.iter().map(String::as_str).chain(methods));
+                let help = did_you_mean(name, values.names().into_iter().chain(methods));
                 Err(scope.error("unknown-attribute", range, message).maybe_help(help))
             }
             Value::Config(config) => {

@@ -9,7 +9,7 @@ use super::ast::{Expr, Stmt};
 use super::config::Config;
 use super::parse;
 use super::parses::{Parses, Syntax, default_of};
-use super::value::{Eval, Value};
+use super::value::{Eval, Locals, Value};
 use crate::diag::{Problem, Span};
 use crate::registry::{Code, Entries, Module, Name};
 
@@ -191,7 +191,7 @@ pub(super) struct Instance {
     /// The layer that it is a layer of; none for the root.
     pub(super) parent: Weak<Instance>,
     /// Arguments, constants, layers and parameters, by name.
-    pub(super) values: RefCell<BTreeMap<Arc<str>, Value>>,
+    pub(super) values: RefCell<Locals>,
 }
 
 impl Instance {
@@ -204,7 +204,7 @@ impl Instance {
     }
 
     pub(super) fn set(&self, name: &str, value: Value) {
-        self.values.borrow_mut().insert(Arc::from(name), value);
+        self.values.borrow_mut().insert(&Arc::from(name), value);
     }
 
     /// The path of something below it.
@@ -215,5 +215,5 @@ impl Instance {
 
 /// A path one step deeper.
 pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() { name.to_owned() } else { [path, ".", name].concat() }
 }

@@ -55,7 +55,8 @@ impl Tracer<'_> {
     ) -> Eval<()> {
         let pairs: Vec<(Value, Value)> = {
             let values = own.values.borrow();
-            values.iter().filter_map(|(name, value)| Some((value.clone(), target.value(name)?))).collect()
+            let names = values.names().into_iter();
+            names.filter_map(|name| Some((own.value(name)?, target.value(name)?))).collect()
         };
         let mut tied = false;
         for (own, target) in pairs {

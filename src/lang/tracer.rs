@@ -38,9 +38,9 @@ pub(super) struct Block {
     pub(super) params: BTreeMap<ParamId, (Slot, TensorType)>,
     pub(super) instrs: Vec<Instr>,
     pub(super) constraints: Vec<Constraint>,
-    pub(super) taps: Vec<(String, Slot)>,
+    pub(super) taps: Vec<(Arc<str>, Slot)>,
     /// How often the method of each path was called.
-    pub(super) calls: FxHashMap<String, usize>,
+    pub(super) calls: FxHashMap<Arc<str>, usize>,
     pub(super) states: usize,
     pub(super) slots: usize,
 }
@@ -252,11 +252,11 @@ impl<'r> Tracer<'r> {
         while let Some(owner) = self.params[id.0].tied_to {
             id = owner;
         }
-        let ty = self.params[id.0].ty();
-        let block = self.block();
-        if let Some(found) = block.params.get(&id) {
+        if let Some(found) = self.block().params.get(&id) {
             return found.clone();
         }
+        let ty = self.params[id.0].ty();
+        let block = self.block();
         let slot = block.slot();
         block.params.insert(id, (slot, ty.clone()));
         (slot, ty)

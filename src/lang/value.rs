@@ -45,7 +45,7 @@ pub(super) enum Value {
     Stored(Rc<Stored>),
 }
 
-/// Values by name, of so few that walking them is faster than any index.
+/// Values by name, so few that walking them is faster than any index.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Locals(Vec<(Arc<str>, Value)>);
 
@@ -66,6 +66,15 @@ impl Locals {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
         names
+    }
+}
+
+impl FromIterator<(Arc<str>, Value)> for Locals {
+    /// Of a name that stands there twice, the last value counts.
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(values: I) -> Self {
+        let mut locals = Self::default();
+        values.into_iter().for_each(|(name, value)| locals.insert(&name, value));
+        locals
     }
 }
 

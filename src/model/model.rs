@@ -336,10 +336,10 @@ fn matching_taps<'p>(plan: &'p Plan, globs: &[&str]) -> Result<BTreeSet<&'p str>
         let pattern = |reason: String| ModelError::Pattern { pattern: (*glob).to_owned(), reason };
         let matcher = path_glob(glob).map_err(|error| pattern(format!("is no glob: {error}")))?;
         let before = taps.len();
-        let paths = plan.taps.iter().map(|(path, _)| path.as_str());
+        let paths = plan.taps.iter().map(|(path, _)| &**path);
         taps.extend(paths.filter(|path| matcher.is_match(path.replace('.', "/"))));
         if taps.len() == before {
-            let near = crate::diag::nearest(glob, plan.taps.iter().map(|(path, _)| path.as_str()));
+            let near = crate::diag::nearest(glob, plan.taps.iter().map(|(path, _)| &**path));
             let near = near.map(|path| format!("; the nearest is `{path}`")).unwrap_or_default();
             return Err(pattern(format!("matches no layer that this method calls{near}")));
         }

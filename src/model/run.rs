@@ -54,7 +54,7 @@ impl Prepared {
             .iter()
             .filter(|(name, ..)| wanted.outputs.is_empty() || wanted.outputs.contains(&name.as_str()))
             .collect();
-        let taps: Vec<_> = plan.taps.iter().filter(|(path, _)| wanted.taps.contains(path.as_str())).collect();
+        let taps: Vec<_> = plan.taps.iter().filter(|(path, _)| wanted.taps.contains(&**path)).collect();
         let mut kept: BTreeSet<Slot> = taps.iter().map(|(_, slot)| *slot).collect();
         kept.extend(outputs.iter().map(|(_, slot, _)| *slot));
         let all = outputs.len() == plan.outputs.len();
@@ -69,7 +69,7 @@ impl Prepared {
         let take = |slot: &Slot| slots[slot.0].clone().expect("an output is kept until the end");
         Ok((
             outputs.iter().map(|(name, slot, _)| (name.clone(), take(slot))).collect(),
-            taps.iter().map(|(path, slot)| (path.clone(), take(slot))).collect(),
+            taps.iter().map(|(path, slot)| (path.to_string(), take(slot))).collect(),
         ))
     }
 

@@ -7,6 +7,8 @@
 mod argument;
 mod fault;
 
+use std::sync::Arc;
+
 use super::dim::{Dim, Relation};
 use super::kernel::Kernel;
 use super::types::{Const, Kind, TensorType, show_shape};
@@ -18,7 +20,7 @@ pub use fault::Fault;
 #[derive(Debug)]
 pub struct Traced {
     /// Runs the call.
-    pub kernel: Box<dyn Kernel>,
+    pub kernel: Arc<dyn Kernel>,
     /// The type of each result.
     pub outputs: Vec<TensorType>,
     /// Whether the language sees a list even when there is one result.
@@ -28,12 +30,12 @@ pub struct Traced {
 impl Traced {
     /// A call with one result.
     pub fn one(kernel: impl Kernel + 'static, output: TensorType) -> Self {
-        Self { kernel: Box::new(kernel), outputs: vec![output], many: false }
+        Self { kernel: Arc::new(kernel), outputs: vec![output], many: false }
     }
 
     /// A call with a list of results.
     pub fn many(kernel: impl Kernel + 'static, outputs: Vec<TensorType>) -> Self {
-        Self { kernel: Box::new(kernel), outputs, many: true }
+        Self { kernel: Arc::new(kernel), outputs, many: true }
     }
 }
 
@@ -44,8 +46,8 @@ pub struct Call {
     arguments: Vec<(&'static str, Arg)>,
     /// The tensors asked for, in order: the kernel's inputs. `None` marks an absent optional one.
     pub inputs: Vec<Option<Slot>>,
-    /// The constants asked for, as the printed Plan shows them: those that are at their default say nothing.
-    pub attributes: Vec<(&'static str, String)>,
+    /// The constants and sizes asked for, for the printed Plan: those that are at their default say nothing.
+    pub attributes: Vec<(&'static str, Arg)>,
     /// Pairs of sizes that only the running program can compare, with what they are.
     pub constraints: Vec<(Dim, Dim, String)>,
     /// The sizes asked for: what the kernel depends on beside its inputs.
@@ -93,12 +95,13 @@ impl Call {
     /// # Errors
     /// A fault if the argument is not a tensor.
     pub fn tensor(&mut self, name: &'static str) -> Result<TensorType, Fault> {
-        match self.peek(name).clone() {
+        match self.peek(name) {
             Arg::Tensor(slot, ty) => {
+                let (slot, ty) = (*slot, ty.clone());
                 self.inputs.push(Some(slot));
                 Ok(ty)
             }
-            other => Err(wrong(name, &other, "a tensor")),
+            other => Err(wrong(name, other, "a tensor")),
         }
     }
 
@@ -153,17 +156,15 @@ impl Call {
     /// # Errors
     /// A fault if the argument is not a list of tensors.
     pub fn tensors(&mut self, name: &'static str) -> Result<Vec<TensorType>, Fault> {
-        let Arg::List(items) = self.peek(name).clone() else {
+        let Arg::List(items) = self.peek(name) else {
             return Err(wrong(name, self.peek(name), "a list of tensors"));
         };
-        let mut types = Vec::new();
-        for item in items {
-            let Arg::Tensor(slot, ty) = item else {
-                return Err(wrong(name, &item, "a tensor in the list"));
-            };
-            self.inputs.push(Some(slot));
-            types.push(ty);
-        }
+        let tensors = items.iter().map(|item| match item {
+            Arg::Tensor(slot, ty) => Ok((Some(*slot), ty.clone())),
+            other => Err(wrong(name, other, "a tensor in the list")),
+        });
+        let (slots, types): (Vec<_>, Vec<_>) = tensors.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        self.inputs.extend(slots);
         Ok(types)
     }
 
@@ -172,14 +173,15 @@ impl Call {
     /// # Errors
     /// A fault if the argument depends on tensors or sizes of the call.
     pub fn constant(&mut self, name: &'static str) -> Result<Const, Fault> {
-        match self.peek(name).clone() {
+        match self.peek(name) {
             Arg::Const(value) => {
+                let value = value.clone();
                 if self.default(name) != Some(&value) {
-                    self.note(name, &value);
+                    self.attributes.push((name, Arg::Const(value.clone())));
                 }
                 Ok(value)
             }
-            other => Err(wrong(name, &other, "a value known from the config")),
+            other => Err(wrong(name, other, "a value known from the config")),
         }
     }
 
@@ -244,7 +246,7 @@ impl Call {
     ///
     /// # Errors
     /// A fault if the argument is not text.
-    pub fn str(&mut self, name: &'static str) -> Result<std::sync::Arc<str>, Fault> {
+    pub fn str(&mut self, name: &'static str) -> Result<Arc<str>, Fault> {
         match self.constant(name)? {
             Const::Str(text) => Ok(text),
             other => Err(wrong(name, &Arg::Const(other), "a string")),
@@ -256,9 +258,11 @@ impl Call {
     /// # Errors
     /// A fault if the argument is not one.
     pub fn dim(&mut self, name: &'static str) -> Result<Dim, Fault> {
-        let arg = self.peek(name).clone();
-        let dim = as_dim(name, &arg)?;
-        self.note(name, &dim);
+        let dim = as_dim(name, self.peek(name))?;
+        if !matches!((self.default(name), &dim), (Some(Const::Int(default)), Dim::Known(size)) if default == size)
+        {
+            self.attributes.push((name, Arg::Dim(dim.clone())));
+        }
         self.sizes.push(dim.clone());
         Ok(dim)
     }
@@ -268,15 +272,15 @@ impl Call {
     /// # Errors
     /// A fault if the argument is not that.
     pub fn dims(&mut self, name: &'static str) -> Result<Vec<Dim>, Fault> {
-        let dims = match self.peek(name).clone() {
+        let dims = match self.peek(name) {
             Arg::List(items) => items.iter().map(|item| as_dim(name, item)).collect::<Result<Vec<_>, _>>()?,
             Arg::Const(Const::List(items)) => {
                 let items = items.iter().map(|item| as_dim(name, &Arg::Const(item.clone())));
                 items.collect::<Result<Vec<_>, _>>()?
             }
-            other => vec![as_dim(name, &other)?],
+            other => vec![as_dim(name, other)?],
         };
-        self.note(name, &show_shape(&dims));
+        self.attributes.push((name, Arg::List(dims.iter().cloned().map(Arg::Dim).collect())));
         self.sizes.extend(dims.iter().cloned());
         Ok(dims)
     }
@@ -285,14 +289,13 @@ impl Call {
     ///
     /// # Errors
     /// A fault if one of them is not a size.
-    pub fn named_dims(&mut self, name: &'static str) -> Result<Vec<(std::sync::Arc<str>, Dim)>, Fault> {
-        let Arg::Named(entries) = self.peek(name).clone() else { return Ok(Vec::new()) };
-        let mut sizes = Vec::with_capacity(entries.len());
-        for (axis, arg) in entries {
-            let dim = as_dim(name, &arg)?;
-            self.note(name, &format_args!("{axis}={dim}"));
+    pub fn named_dims(&mut self, name: &'static str) -> Result<Vec<(Arc<str>, Dim)>, Fault> {
+        let Arg::Named(entries) = self.peek(name) else { return Ok(Vec::new()) };
+        let sized = entries.iter().map(|(axis, arg)| Ok((Arc::clone(axis), as_dim(name, arg)?)));
+        let sizes: Vec<(Arc<str>, Dim)> = sized.collect::<Result<_, Fault>>()?;
+        for (axis, dim) in &sizes {
+            self.attributes.push((name, Arg::Named(vec![(Arc::clone(axis), Arg::Dim(dim.clone()))])));
             self.sizes.push(dim.clone());
-            sizes.push((axis, dim));
         }
         Ok(sizes)
     }
@@ -399,13 +402,6 @@ impl Call {
 
     fn default(&self, name: &str) -> Option<&'static Const> {
         self.parameters.iter().find(|parameter| parameter.name == name)?.default.as_ref()
-    }
-
-    fn note(&mut self, name: &'static str, value: &impl std::fmt::Display) {
-        let value = value.to_string();
-        if self.default(name).is_none_or(|default| default.to_string() != value) {
-            self.attributes.push((name, value));
-        }
     }
 }
 

@@ -63,10 +63,15 @@ fn is_name(text: &str) -> bool {
 
 /// The words of a side, brackets among them.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    let parts = text.split_whitespace().flat_map(|word| word.split_inclusive(['(', ')']));
-    parts.flat_map(|part| {
-        let (word, bracket) = part.split_at(part.len() - usize::from(part.ends_with(['(', ')'])));
-        [word, bracket].into_iter().filter(|word| !word.is_empty())
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        rest = rest.trim_start();
+        let ends = |letter: char| letter.is_whitespace() || matches!(letter, '(' | ')');
+        let end = rest.find(ends).unwrap_or(rest.len());
+        // What ends at once is a bracket.
+        let (word, after) = rest.split_at(if end == 0 { rest.len().min(1) } else { end });
+        rest = after;
+        (!word.is_empty()).then_some(word)
     })
 }
 
@@ -102,8 +107,8 @@ fn side(text: &str, numbers: bool) -> Result<Vec<Group<'_>>, Fault> {
     if open.is_some() {
         return Err(bad(format!("a `(` without its `)` in `{}`", text.trim())));
     }
-    let all: Vec<&Axis<'_>> = groups.iter().flatten().collect();
-    match all.iter().enumerate().find(|(index, axis)| all[..*index].contains(axis)) {
+    let all = || groups.iter().flatten();
+    match all().enumerate().find(|(index, axis)| all().take(*index).any(|other| other == *axis)) {
         Some((_, axis)) => Err(bad(format!("the axis `{axis}` stands twice in `{}`", text.trim()))),
         None => Ok(groups),
     }
@@ -176,8 +181,7 @@ pub(super) fn plan<'p>(
             };
             found.push((*axis, size));
         }
-        let sizes: Vec<Dim> = found[start..].iter().map(|(_, size)| size.clone()).collect();
-        merged.push(product(&sizes)?);
+        merged.push(product(found[start..].iter().map(|(_, size)| size))?);
     }
     let is_used = |name: &str| known.iter().chain(&found).any(|(axis, _)| *axis == Axis::Named(name));
     if let Some((name, _)) = sizes.iter().find(|(name, _)| !is_used(name)) {
@@ -218,8 +222,7 @@ fn resolve<'p>(
             f.write_str(")")
         }
     });
-    let closed: Vec<Dim> = group.iter().filter_map(|axis| given(*axis, sizes).cloned()).collect();
-    let closed = product(&closed)?;
+    let closed = product(group.iter().filter_map(|axis| given(*axis, sizes)))?;
     let mut open = group.iter().filter(|axis| given(**axis, sizes).is_none());
     let rest = match (open.next(), open.next()) {
         (None, _) => {

@@ -59,6 +59,8 @@ pub(crate) mod testing;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use rustc_hash::FxHashMap;
+
 pub use call::{Arg, Call, Fault, Parameter, Slot, StateId, Traced, resolve_axis};
 pub use dim::{Dim, Symbol};
 pub use kernel::{Cache, Context, Inputs, Kernel, Outputs, Padding, RunError};
@@ -119,10 +121,18 @@ static CATALOG: LazyLock<BTreeMap<&'static str, (&'static Op, Vec<Parameter>)>> 
     ops.map(|op| (op.name, (op, parameters(op.signature)))).collect()
 });
 
+/// An op with its parameters.
+pub type Found = (&'static Op, &'static [Parameter]);
+
+/// Each name that is called in a body is looked up, so that this must not take long.
+static BY_NAME: LazyLock<FxHashMap<&'static str, Found>> = LazyLock::new(|| {
+    CATALOG.iter().map(|(name, (op, parameters))| (*name, (*op, parameters.as_slice()))).collect()
+});
+
 /// The op of that name, with its parameters.
 #[must_use]
-pub fn find(name: &str) -> Option<(&'static Op, &'static [Parameter])> {
-    CATALOG.get(name).map(|(op, parameters)| (*op, parameters.as_slice()))
+pub fn find(name: &str) -> Option<Found> {
+    BY_NAME.get(name).copied()
 }
 
 /// All ops, by name.

@@ -60,7 +60,8 @@ fn with_last_axis<const N: usize>(
             let shape = show_shape(&ty.shape);
             return Err(Fault::shape(format!("`{name}` has the shape {shape}, expected [{size}]")).of(name));
         }
-        let what = format!("the sizes of `{name}` and of the last axis of x {}", show_shape(&x.shape));
+        let shown = show_shape(&x.shape);
+        let what = format_args!("the sizes of `{name}` and of the last axis of x {shown}");
         call.same(&ty.shape[0], &size, what).map_err(|fault| fault.of(name))?;
         *given = true;
     }

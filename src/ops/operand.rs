@@ -58,15 +58,16 @@ fn rank_of(kind: Kind) -> u8 {
 
 /// One side, with its kind and, for a tensor, its shape.
 fn side(call: &mut Call, name: &'static str) -> Result<(Operand, Kind, Option<TensorType>), Fault> {
-    Ok(match call.peek(name).clone() {
+    Ok(match call.peek(name) {
         Arg::Tensor(..) => {
             let ty = call.tensor(name)?;
             (Operand::Tensor, ty.kind, Some(ty))
         }
         Arg::Dim(_) => (Operand::Size(call.dim(name)?), Kind::Int, None),
         Arg::Const(Const::Bool(value)) => {
+            let number = f64::from(u8::from(*value));
             call.constant(name)?;
-            (Operand::Number(f64::from(u8::from(value))), Kind::Bool, None)
+            (Operand::Number(number), Kind::Bool, None)
         }
         Arg::Const(Const::Int(_)) => (Operand::Number(call.float(name)?), Kind::Int, None),
         Arg::Const(Const::Float(_)) => (Operand::Number(call.float(name)?), Kind::Float, None),

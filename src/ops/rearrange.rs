@@ -45,9 +45,8 @@ struct Steps {
     reduced: Vec<usize>,
     /// The axes that are left, in the order of the right side.
     order: Vec<usize>,
-    /// The sizes with those of new axes as 1, and in full; the same where nothing is repeated.
-    narrow: Vec<Dim>,
-    wide: Vec<Dim>,
+    /// The sizes with those of new axes as 1, and in full, where something is repeated.
+    repeated: Option<[Vec<Dim>; 2]>,
     shape: Vec<Dim>,
 }
 
@@ -62,14 +61,15 @@ impl Steps {
             plan.left.iter().map(|(axis, _)| axis).filter(|axis| on_right(axis)).collect();
         let place = |axis: &Axis<'_>| kept.iter().position(|kept| *kept == axis);
         let order = plan.right.iter().filter_map(|(axis, _)| place(axis)).collect();
-        let narrow = plan
-            .right
-            .iter()
-            .map(|(axis, size)| if is_left(axis) { size.clone() } else { Dim::Known(1) })
-            .collect();
-        let wide = plan.right.into_iter().map(|(_, size)| size).collect();
+        let repeated =
+            plan.right.iter().any(|(axis, size)| !is_left(axis) && *size != Dim::Known(1)).then(|| {
+                let narrow =
+                    |(axis, size): &(Axis<'_>, Dim)| if is_left(axis) { size.clone() } else { Dim::Known(1) };
+                let wide = |(_, size): &(Axis<'_>, Dim)| size.clone();
+                [plan.right.iter().map(narrow).collect(), plan.right.iter().map(wide).collect()]
+            });
         let split = plan.left.into_iter().map(|(_, size)| size).collect();
-        Self { split, reduced, order, narrow, wide, shape: plan.shape }
+        Self { split, reduced, order, repeated, shape: plan.shape }
     }
 
     fn run(&self, x: Value, how: Reduction, context: &Context<'_>) -> Result<Value, RunError> {
@@ -78,8 +78,8 @@ impl Steps {
             x = drop_axes(how(x, &self.reduced), &self.reduced);
         }
         x = x.permute(&self.order);
-        if self.narrow != self.wide {
-            x = x.reshape(context.sizes(&self.narrow)?).expand(context.sizes(&self.wide)?);
+        if let Some([narrow, wide]) = &self.repeated {
+            x = x.reshape(context.sizes(narrow)?).expand(context.sizes(wide)?);
         }
         Ok(x.reshape(context.sizes(&self.shape)?))
     }

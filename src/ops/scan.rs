@@ -54,13 +54,14 @@ pub(super) fn sized(
     expected: &[&Dim],
 ) -> Result<(), Fault> {
     let wanted = expected.iter().map(|size| (*size).clone()).collect::<Vec<_>>();
-    let what = format!("`{name}` {} and the expected {}", show_shape(&found.shape), show_shape(&wanted));
+    let shapes = (show_shape(&found.shape), show_shape(&wanted));
+    let what = format_args!("`{name}` {} and the expected {}", shapes.0, shapes.1);
     if found.kind != Kind::Float || found.rank() != expected.len() {
         let wanted = show_shape(&wanted);
         return Err(Fault::shape(format!("`{name}` is `{found}`, expected `float{wanted}`")).of(name));
     }
     for (size, expected) in found.shape.iter().zip(expected) {
-        call.same(size, expected, what.clone()).map_err(|fault| fault.of(name))?;
+        call.same(size, expected, what).map_err(|fault| fault.of(name))?;
     }
     Ok(())
 }

@@ -52,8 +52,8 @@ pub(super) const OPS: &[Op] = &[
 ///
 /// # Errors
 /// [`DimError::Overflow`].
-pub(super) fn product(sizes: &[Dim]) -> Result<Dim, DimError> {
-    sizes.iter().try_fold(Dim::Known(1), |total, size| total.mul(size))
+pub(super) fn product<'d>(sizes: impl IntoIterator<Item = &'d Dim>) -> Result<Dim, DimError> {
+    sizes.into_iter().try_fold(Dim::Known(1), |total, size| total.mul(size))
 }
 
 /// The size that makes `whole` of `parts`, required to be a whole number.
@@ -87,15 +87,15 @@ fn reshape(call: &mut Call) -> Result<Traced, Fault> {
     let mut shape = call.dims("shape")?;
     let total = product(&x.shape)?;
     let open: Vec<usize> = (0..shape.len()).filter(|index| shape[*index] == Dim::Known(-1)).collect();
-    let what = format!("the elements of {} under the shape {}", show_shape(&x.shape), show_shape(&shape));
+    let asked = shape.clone();
+    let shapes = (show_shape(&x.shape), show_shape(&asked));
+    let what = format_args!("the elements of {} under the shape {}", shapes.0, shapes.1);
     match open.as_slice() {
         [] => {
             call.same(&total, &product(&shape)?, what).map_err(|fault| fault.of("shape"))?;
         }
         [open] => {
-            let mut others = shape.clone();
-            others.remove(*open);
-            let others = product(&others)?;
+            let others = product(asked.iter().filter(|size| **size != Dim::Known(-1)))?;
             if others == Dim::Known(0) {
                 return Err(Fault::shape("a size of -1 beside one of 0 could be anything").of("shape"));
             }
@@ -152,7 +152,8 @@ fn expand(call: &mut Call) -> Result<Traced, Fault> {
                 return Err(Fault::shape(format!("a size is {size}, expected 0 or more")).of("shape"));
             }
             (_, Some(old)) if *old != Dim::Known(1) => {
-                let what = format!("axis {} of x {} and of the shape", index - new, show_shape(&x.shape));
+                let (axis, shown) = (index - new, show_shape(&x.shape));
+                let what = format_args!("axis {axis} of x {shown} and of the shape");
                 call.same(old, size, what).map_err(|fault| fault.of("shape"))?;
             }
             _ => {}
@@ -189,7 +190,8 @@ fn unsqueeze(call: &mut Call) -> Result<Traced, Fault> {
 fn squeeze(call: &mut Call) -> Result<Traced, Fault> {
     let x = call.tensor("x")?;
     let axis = call.axis("axis", x.rank())?;
-    let what = format!("the size of the squeezed axis of {} and 1", show_shape(&x.shape));
+    let shown = show_shape(&x.shape);
+    let what = format_args!("the size of the squeezed axis of {shown} and 1");
     call.same(&x.shape[axis], &Dim::Known(1), what).map_err(|fault| fault.of("axis"))?;
     let mut shape = x.shape.clone();
     shape.remove(axis);

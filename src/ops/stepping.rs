@@ -140,7 +140,7 @@ impl<'a> Steps<'a> {
 /// Hands the kernel its inputs in the order in which the op asked for them.
 #[derive(Debug)]
 struct Ordered {
-    kernel: Box<dyn Kernel>,
+    kernel: std::sync::Arc<dyn Kernel>,
     slots: Vec<Option<Slot>>,
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::diag::Span;
-use crate::ops::{Dim, Kernel, Kind, Slot, Symbol, TensorType};
+use crate::ops::{Arg, Dim, Kernel, Kind, Slot, Symbol, TensorType};
 
 pub use passes::{Limit, Phase};
 pub use stored::Stored;
@@ -58,7 +58,7 @@ pub struct Instr {
     /// The name of its op.
     pub op: &'static str,
     /// Its constants, as printed.
-    pub attributes: Vec<(&'static str, String)>,
+    pub attributes: Vec<(&'static str, Arg)>,
     /// What runs.
     pub kernel: Arc<dyn Kernel>,
     /// What it reads; `None` for an optional input that is absent.
@@ -104,7 +104,7 @@ pub struct Plan {
     /// Its named results.
     pub outputs: Vec<(String, Slot, TensorType)>,
     /// Values that can be captured, by the path of the module that gives them.
-    pub taps: Vec<(String, Slot)>,
+    pub taps: Vec<(Arc<str>, Slot)>,
     /// What must hold when it is called.
     pub constraints: Vec<Constraint>,
     /// How many states a generation keeps.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Plan;
-use crate::ops::{Dim, Slot, resolve_axis};
+use crate::ops::{Arg, Const, Dim, Slot, resolve_axis};
 
 /// How often an instruction has to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,8 +75,12 @@ impl Plan {
     /// The instructions that the given slots depend on.
     #[must_use]
     pub fn needed(&self, wanted: &BTreeSet<Slot>) -> Vec<bool> {
+        self.leading_to(wanted.iter().copied())
+    }
+
+    fn leading_to(&self, wanted: impl Iterator<Item = Slot>) -> Vec<bool> {
         let mut is_wanted = vec![false; self.slots];
-        wanted.iter().for_each(|slot| is_wanted[slot.0] = true);
+        wanted.for_each(|slot| is_wanted[slot.0] = true);
         let mut needed = vec![false; self.instrs.len()];
         for (index, instr) in self.instrs.iter().enumerate().rev() {
             if instr.outputs.iter().any(|(slot, _)| is_wanted[slot.0]) {
@@ -89,9 +93,8 @@ impl Plan {
 
     /// Drops the instructions that no output and no tap depends on.
     pub fn prune(&mut self) {
-        let mut wanted: BTreeSet<Slot> = self.outputs.iter().map(|(_, slot, _)| *slot).collect();
-        wanted.extend(self.taps.iter().map(|(_, slot)| *slot));
-        let mut needed = self.needed(&wanted).into_iter();
+        let outputs = self.outputs.iter().map(|(_, slot, _)| *slot);
+        let mut needed = self.leading_to(outputs.chain(self.taps.iter().map(|(_, slot)| *slot))).into_iter();
         self.instrs.retain(|_| needed.next().unwrap_or(true));
     }
 
@@ -105,8 +108,8 @@ impl Plan {
                 ("embedding", [Some(ids), Some(table)]) => (ids, table, 0),
                 ("gather" | "index_select", [Some(table), Some(ids)]) => {
                     let axis = instr.attributes.iter().find(|(name, _)| *name == "axis");
-                    let Some(axis) = axis.and_then(|(_, axis)| axis.parse().ok()) else { continue };
-                    (ids, table, axis)
+                    let Some((_, Arg::Const(Const::Int(axis)))) = axis else { continue };
+                    (ids, table, *axis)
                 }
                 _ => continue,
             };
@@ -123,7 +126,10 @@ impl Plan {
                     self.instrs.iter().find(|other| other.outputs.iter().any(|(slot, _)| slot == ids));
                 source.filter(|source| source.op == "positions").map(|source| {
                     let start = source.attributes.iter().find(|(name, _)| *name == "start");
-                    let start = start.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
+                    let start = match start {
+                        Some((_, Arg::Const(Const::Int(start)))) => *start,
+                        _ => 0,
+                    };
                     Limit { input: None, rows, start }
                 })
             };

@@ -1,5 +1,6 @@
 //! What a call is given: constants, sizes, tensors by their place, and lists of them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::super::dim::Dim;
@@ -57,6 +58,31 @@ impl Arg {
             Self::Tensor(_, ty) => format!("a tensor `{ty}`"),
             Self::List(_) => "a list of tensors or sizes".to_owned(),
             Self::Named(_) => "named arguments".to_owned(),
+        }
+    }
+}
+
+/// As the printed Plan shows it.
+impl fmt::Display for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let comma = |index: usize| if index == 0 { "" } else { ", " };
+        match self {
+            Self::Const(value) => write!(f, "{value}"),
+            Self::Dim(dim) => write!(f, "{dim}"),
+            Self::Tensor(_, ty) => write!(f, "{ty}"),
+            Self::List(items) => {
+                f.write_str("[")?;
+                for (index, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", comma(index))?;
+                }
+                f.write_str("]")
+            }
+            Self::Named(named) => {
+                for (index, (name, item)) in named.iter().enumerate() {
+                    write!(f, "{}{name}={item}", comma(index))?;
+                }
+                Ok(())
+            }
         }
     }
 }
