@@ -157,7 +157,7 @@ impl Case<'_> {
             .plan(&method, &inputs.names().collect::<Vec<_>>())?
             .taps
             .iter()
-            .map(|(path, _)| path.clone())
+            .map(|(path, _)| path.to_string())
             .collect();
         let inner = self.recorded("inner.");
         for (key, _) in &inner {
