@@ -35,6 +35,7 @@ fn omni_with(
         .env("XDG_CONFIG_HOME", empty.path())
         .env("NO_COLOR", "1")
         .env_remove("OMNI_REGISTRY")
+        .env_remove("COLUMNS")
         .envs(env.iter().copied())
         .output()?;
     let code = out.status.code().ok_or("killed by a signal")?;
@@ -351,6 +352,28 @@ fn scan_lists_every_model_below_in_the_order_of_their_paths() -> Outcome {
         assert!(err.contains(expected), "{err}");
     }
     assert!(success(dir.path(), &["scan", "a"])?.ends_with("1 model, 1 of them supported\n"));
+    Ok(())
+}
+
+#[test]
+fn tables_fit_narrow_columns_and_keep_every_name_and_path() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let path = "models/of/the/acme/company/quux-7b-instruct";
+    let config = r#"{ "architectures": ["QuuxForConditionalGeneration"], "model_type": "quux" }"#;
+    write(dir.path(), &format!("{path}/config.json"), config)?;
+    let name = "WhisperForConditionalGeneration";
+    for (args, whole, pair) in [
+        (["scan", "models"], format!("{path}  Quux"), format!("{path}\n  QuuxForConditionalGeneration  ")),
+        (["list", name], format!("{name}  asr  "), format!("{name}\n  asr  speech-seq2seq  verified\n")),
+    ] {
+        let wide = success(dir.path(), &args)?;
+        assert!(wide.contains(&whole), "{wide}");
+        let (code, narrow, err) = omni_with(dir.path(), &args, &[("COLUMNS", OsStr::new("60"))])?;
+        // There is nobody to see a bar.
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(narrow.contains(&pair), "{narrow}");
+        assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+    }
     Ok(())
 }
 

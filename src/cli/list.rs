@@ -7,11 +7,13 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{Global, Outcome, output};
+use super::{Global, Outcome, output, table};
 use crate::diag::{Problem, did_you_mean};
 use crate::registry::Registry;
 
 /// List the architectures that are known, which of them have a definition, and which of those are verified.
+///
+/// The table is fitted to COLUMNS, if that is set.
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// Only names with this in them, in any case.
@@ -61,7 +63,11 @@ impl List {
         known("category", self.category.as_deref(), rows.iter().map(|row| row.category))?;
         known("task", self.task.as_deref(), rows.iter().map(|row| row.task))?;
         rows.retain(|row| self.wants(row));
-        let text = if self.json { serde_json::to_string_pretty(&rows)? + "\n" } else { table(&rows) };
+        let text = if self.json {
+            serde_json::to_string_pretty(&rows)? + "\n"
+        } else {
+            text(&rows, output::table_width())
+        };
         output::print(&text);
         Ok(ExitCode::SUCCESS)
     }
@@ -133,19 +139,12 @@ fn rows(registry: &Registry) -> Vec<Row<'_>> {
     by_name.into_values().collect()
 }
 
-fn table(rows: &[Row<'_>]) -> String {
-    let width = |of: fn(&Row<'_>) -> usize| rows.iter().map(of).max().unwrap_or_default();
-    let (name, category, task) = (
-        width(|row| row.name.chars().count()),
-        width(|row| row.category.chars().count()),
-        width(|row| row.task.chars().count()),
-    );
-    let mut text = String::new();
-    for row in rows {
+fn text(rows: &[Row<'_>], width: Option<usize>) -> String {
+    let cells = rows.iter().map(|row| {
         let status = if row.verified { "verified" } else { row.status };
-        let _ =
-            writeln!(text, "{:name$}  {:category$}  {:task$}  {status}", row.name, row.category, row.task);
-    }
+        [row.name, row.category, row.task, status].map(str::to_owned)
+    });
+    let mut text = table::draw(&cells.collect::<Vec<_>>(), width);
     let verified = rows.iter().filter(|row| row.verified).count();
     let defined = rows.iter().filter(|row| row.status == "defined").count();
     let _ = writeln!(text, "{} known, {defined} of them defined, {verified} of those verified", rows.len());

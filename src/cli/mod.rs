@@ -28,6 +28,7 @@ mod run;
 mod scan;
 mod schema;
 mod source;
+mod table;
 mod test;
 
 use std::path::PathBuf;

@@ -107,9 +107,9 @@ fn columns() -> Option<usize> {
     std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0)
 }
 
-/// How wide a table may be: as `COLUMNS` says on a terminal; what goes elsewhere stays whole.
+/// How wide a table may be: as `COLUMNS` says, as for findings; else it stays whole.
 pub(crate) fn table_width() -> Option<usize> {
-    std::io::stdout().is_terminal().then(columns)?
+    columns().map(|columns| columns.max(NARROWEST))
 }
 
 /// With fewer columns than this nothing can be drawn.
@@ -153,6 +153,15 @@ impl Progress {
     pub(crate) fn counting(what: &'static str, total: usize) -> Self {
         let bar = indicatif::ProgressBar::new(total as u64).with_message(what);
         if let Ok(style) = indicatif::ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} {eta}") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// A count of what has been seen, where nobody knows yet how much there is.
+    pub(crate) fn searching(what: &'static str) -> Self {
+        let bar = indicatif::ProgressBar::new_spinner().with_message(what);
+        if let Ok(style) = indicatif::ProgressStyle::with_template("{spinner} {msg} {human_pos}") {
             bar.set_style(style);
         }
         Self(bar)

@@ -14,11 +14,13 @@ use indicatif::{HumanBytes, HumanCount};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Global, Outcome, output};
+use super::{Global, Outcome, output, table};
 use crate::facts::Hub;
 use crate::info::{Inspector, ModelInfo};
 
 /// List every model below some directories.
+///
+/// The table is fitted to COLUMNS, if that is set.
 #[derive(Debug, Args)]
 pub(crate) struct Scan {
     /// Where to look.
@@ -75,7 +77,10 @@ impl Scan {
                 _ => format!("`{}` cannot be read: {error}", dir.display()),
             })?;
         }
-        let mut below = self.dirs.par_iter().map(|dir| search(dir, DEPTH)).reduce(Below::default, Below::and);
+        let searching = output::Progress::searching("looking for models, folders so far:");
+        let search = |dir: &PathBuf| search(dir, DEPTH, &searching);
+        let mut below = self.dirs.par_iter().map(search).reduce(Below::default, Below::and);
+        searching.finish();
         below.models.sort();
         below.models.dedup();
         below.unreadable.sort_by(|a, b| a.0.cmp(&b.0));
@@ -93,7 +98,7 @@ impl Scan {
         let text = if self.json {
             serde_json::to_string_pretty(&rows)? + "\n"
         } else {
-            table(&rows, output::table_width())
+            text(&rows, output::table_width())
         };
         output::print(&text);
         Ok(ExitCode::SUCCESS)
@@ -108,7 +113,8 @@ impl Below {
     }
 }
 
-fn search(dir: &Path, depth: usize) -> Below {
+fn search(dir: &Path, depth: usize, progress: &output::Progress) -> Below {
+    progress.step();
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) => return Below { unreadable: vec![(dir.to_owned(), error)], ..Below::default() },
@@ -123,17 +129,11 @@ fn search(dir: &Path, depth: usize) -> Below {
             folders.push(entry.path());
         }
     }
-    folders.par_iter().map(|folder| search(folder, depth - 1)).reduce(Below::default, Below::and)
+    let search = |folder: &PathBuf| search(folder, depth - 1, progress);
+    folders.par_iter().map(search).reduce(Below::default, Below::and)
 }
 
-/// The columns that are shortened where a table is too wide, first the architecture, then the path.
-const ARCHITECTURE: usize = 1;
-const PATH: usize = 0;
-
-/// What stays of a column that is shortened.
-const SHORTEST: usize = 12;
-
-fn table(rows: &[Row], width: Option<usize>) -> String {
+fn text(rows: &[Row], width: Option<usize>) -> String {
     let or = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
     let head = ["path", "architecture", "category", "parameters", "size", "supported"].map(str::to_owned);
     let cells = rows.iter().map(|row| {
@@ -147,70 +147,10 @@ fn table(rows: &[Row], width: Option<usize>) -> String {
             if info.is_supported { "yes" } else { "no" }.to_owned(),
         ]
     });
-    let mut all: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
-    let mut widths: Vec<usize> = (0..6)
-        .map(|column| all.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
-        .collect();
-    for column in [ARCHITECTURE, PATH] {
-        let total = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
-        let excess = width.map_or(0, |width| total.saturating_sub(width));
-        let keep = widths[column].saturating_sub(excess).max(SHORTEST.min(widths[column]));
-        for row in &mut all {
-            shorten(&mut row[column], keep, column == PATH);
-        }
-        widths[column] = keep;
-    }
-    let mut text = String::new();
-    for row in &all {
-        let mut line = String::new();
-        for (cell, &width) in row.iter().zip(&widths) {
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
+    let all: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
+    let mut text = table::draw(&all, width);
     let supported = rows.iter().filter(|row| row.info.is_supported).count();
     let models = if rows.len() == 1 { "model" } else { "models" };
     let _ = writeln!(text, "{} {models}, {supported} of them supported", rows.len());
     text
-}
-
-/// Leaves so many characters of a cell: its end, which tells one path from another, or its beginning.
-fn shorten(cell: &mut String, keep: usize, is_end: bool) {
-    let count = cell.chars().count();
-    if count <= keep {
-        return;
-    }
-    let left = keep.saturating_sub(1);
-    *cell = if is_end {
-        std::iter::once('…').chain(cell.chars().skip(count - left)).collect()
-    } else {
-        cell.chars().take(left).chain(std::iter::once('…')).collect()
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(path: &str, architecture: &str) -> Row {
-        let info = ModelInfo { architecture: Some(architecture.to_owned()), ..ModelInfo::default() };
-        Row { path: path.to_owned(), info }
-    }
-
-    #[test]
-    fn a_table_fits_a_narrow_terminal_and_stays_whole_elsewhere() {
-        let long = "models/of/the/acme/company/quux-7b-instruct";
-        let rows = [row(long, "AcmeQuuxForConditionalGeneration"), row("a", "Quux")];
-        let whole = table(&rows, None);
-        assert!(whole.contains(long) && whole.contains("AcmeQuuxForConditionalGeneration"), "{whole}");
-        assert_eq!(table(&rows, Some(400)), whole);
-        let narrow = table(&rows, Some(80));
-        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
-        assert!(
-            narrow.contains("…") && narrow.contains("quux-7b-instruct") && narrow.contains("AcmeQuuxFor…")
-        );
-        assert!(narrow.contains("\na  "), "what is short stays: {narrow}");
-        // Narrower than anything can be told in: as short as it gets.
-        assert!(table(&rows, Some(10)).contains("…7b-instruct  AcmeQuuxFor…"));
-    }
 }
