@@ -158,7 +158,7 @@ pub(super) fn of_shape(plan: &Plan, params: &[Param], output: Slot) -> Vec<(Span
         let same: Vec<Slot> =
             inputs.iter().copied().filter(|input| shape_of(*input) == shape_of(slot)).collect();
         if same.is_empty() {
-            let shape = shape_of(slot).into_iter().flatten().map(ToString::to_string);
+            let shape = shape_of(slot).into_iter().flat_map(|shape| &**shape).map(ToString::to_string);
             add(&instr.span, format!("`{}` gives [{}]", instr.op, shape.collect::<Vec<_>>().join(", ")));
             open.extend(inputs);
         } else {

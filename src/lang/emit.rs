@@ -57,7 +57,8 @@ impl Tracer<'_> {
     ) -> Eval<Value> {
         let name = op.name;
         // What each parameter is given, and where.
-        let mut bound: Vec<(Option<Arg>, TextRange)> = vec![(None, range.clone()); parameters.len()];
+        let mut bound: Vec<(Option<Arg>, TextRange)> =
+            parameters.iter().map(|_| (None, range.clone())).collect();
         let given = positional.len();
         for (index, (value, at)) in positional.into_iter().enumerate() {
             // Those that are given by name only come last.

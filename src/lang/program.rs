@@ -334,7 +334,7 @@ impl<'r> Program<'r> {
             let value = self.tracer.eval(size, &scope)?;
             shape.push(value.as_dim().ok_or_else(|| wrong(size))?);
         }
-        Ok(TensorType { kind, shape })
+        Ok(TensorType { kind, shape: shape.into() })
     }
 
     /// Names the tensors of what a method returns.

@@ -112,7 +112,7 @@ fn full(call: &mut Call) -> Result<Traced, Fault> {
         let message = format!("`value` is {}, expected a number", value.kind_name());
         return Err(Fault::new("wrong-kind", message).of("value"));
     };
-    let ty = TensorType { kind, shape: shape.clone() };
+    let ty = TensorType { kind, shape: shape.clone().into() };
     Ok(Traced::one(kernel(move |_, context| Ok(filled(kind, &shape, number, context)?.into())), ty))
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Plan<'p> {
     /// The elementary axes on the right, in order.
     pub(super) right: Vec<(Axis<'p>, Dim)>,
     /// The shape of the result.
-    pub(super) shape: Vec<Dim>,
+    pub(super) shape: Arc<[Dim]>,
 }
 
 fn bad(message: impl Into<String>) -> Fault {
@@ -187,7 +187,7 @@ pub(super) fn plan<'p>(
     if let Some((name, _)) = sizes.iter().find(|(name, _)| !is_used(name)) {
         return Err(bad(format!("`{name}` is given a size, but `{pattern}` has no such axis")));
     }
-    Ok(Plan { left: known, right: found, shape: merged })
+    Ok(Plan { left: known, right: found, shape: merged.into() })
 }
 
 /// The size that the caller gives an axis.

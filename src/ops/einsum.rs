@@ -170,7 +170,7 @@ fn einsum(call: &mut Call) -> Result<Traced, Fault> {
         _ => None,
     };
     let mut sizes: Vec<(&String, Dim)> = a_labels.iter().zip(a.shape.iter().cloned()).collect();
-    for (label, size) in b_labels.iter().flatten().zip(b.iter().flat_map(|b| &b.shape)) {
+    for (label, size) in b_labels.iter().flatten().zip(b.iter().flat_map(|b| &*b.shape)) {
         match sizes.iter().find(|(known, _)| *known == label) {
             Some((_, known)) => {
                 call.same(known, size, format_args!("sizes of the axis `{label}` of `{pattern}`"))?;

@@ -75,7 +75,7 @@ fn experts(call: &mut Call) -> Result<Traced, Fault> {
         (down_bias, &down.shape[output], "down_bias"),
     ] {
         let expected = [gate_up.shape[0].clone(), size.clone()];
-        if let Some(bias) = bias.filter(|bias| bias.kind != Kind::Float || bias.shape != expected) {
+        if let Some(bias) = bias.filter(|bias| bias.kind != Kind::Float || *bias.shape != expected) {
             let expected = show_shape(&expected);
             return Err(Fault::shape(format!("`{name}` is `{bias}`, expected `float{expected}`")).of(name));
         }

@@ -103,7 +103,7 @@ fn slice(call: &mut Call) -> Result<Traced, Fault> {
     let first = start.as_ref().map_or(Ok(Dim::Known(0)), |start| from_front(start, size, false))?;
     let last = stop.as_ref().map_or(Ok(size.clone()), |stop| from_front(stop, size, true))?;
     let traced = length(&first, &last, step)?;
-    let mut shape = x.shape.clone();
+    let mut shape = x.shape.to_vec();
     shape[axis] = traced.clone();
     let ty = x.with_shape(shape);
     let run = kernel(move |mut inputs, context| {
@@ -150,7 +150,7 @@ fn select(call: &mut Call) -> Result<Traced, Fault> {
         let message = format!("position {index} of axis {axis} of {}", show_shape(&x.shape));
         return Err(Fault::shape(message).of("index"));
     }
-    let mut shape = x.shape.clone();
+    let mut shape = x.shape.to_vec();
     shape.remove(axis);
     let ty = x.with_shape(shape);
     let run = kernel(move |mut inputs, context| {

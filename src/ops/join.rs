@@ -88,7 +88,7 @@ fn one_width(values: Vec<Value>) -> Vec<Value> {
 
 fn cat(call: &mut Call) -> Result<Traced, Fault> {
     let (types, axis) = alike(call, false)?;
-    let mut shape = types[0].shape.clone();
+    let mut shape = types[0].shape.to_vec();
     shape[axis] = types.iter().try_fold(Dim::Known(0), |total, ty| total.add(&ty.shape[axis]))?;
     let ty = types[0].with_shape(shape);
     let run = kernel(move |inputs, _| {
@@ -100,7 +100,7 @@ fn cat(call: &mut Call) -> Result<Traced, Fault> {
 
 fn stack(call: &mut Call) -> Result<Traced, Fault> {
     let (types, axis) = alike(call, true)?;
-    let mut shape = types[0].shape.clone();
+    let mut shape = types[0].shape.to_vec();
     let count = i64::try_from(types.len()).map_err(|_| Fault::value("too many tensors").of("xs"))?;
     shape.insert(axis, Dim::Known(count));
     let ty = types[0].with_shape(shape);
@@ -115,7 +115,7 @@ fn stack(call: &mut Call) -> Result<Traced, Fault> {
 /// The call that cuts `x` into pieces of these sizes.
 fn pieces(x: &TensorType, axis: usize, sizes: Vec<Dim>) -> Traced {
     let types = sizes.iter().map(|size| {
-        let mut shape = x.shape.clone();
+        let mut shape = x.shape.to_vec();
         shape[axis] = size.clone();
         x.with_shape(shape)
     });

@@ -72,7 +72,7 @@ impl Kernel for Linear {
 fn embedding(call: &mut Call) -> Result<Traced, Fault> {
     let ids = call.tensor_of("ids", Kind::Int)?;
     let weight = call.ranked("weight", 2)?;
-    let mut shape = ids.shape;
+    let mut shape = ids.shape.to_vec();
     shape.push(weight.shape[1].clone());
     Ok(Traced::one(Embedding, TensorType::float(shape)))
 }

@@ -11,7 +11,6 @@ use burn::tensor::ops::IntTensorOps;
 use super::Op;
 use super::backend::B;
 use super::call::{Call, Fault, Traced};
-use super::dim::Dim;
 use super::function::kernel;
 use super::kernel::RunError;
 use super::layout::{bool_dtype, on_cpu};
@@ -97,8 +96,7 @@ fn index_select(call: &mut Call) -> Result<Traced, Fault> {
     let x = call.tensor("x")?;
     let index = call.tensor_of("index", Kind::Int)?;
     let axis = call.axis("axis", x.rank())?;
-    let around = |middle: Vec<Dim>| [&x.shape[..axis], &middle, &x.shape[axis + 1..]].concat();
-    let ty = x.with_shape(around(index.shape.clone()));
+    let ty = x.with_shape([&x.shape[..axis], &index.shape, &x.shape[axis + 1..]].concat());
     let run = kernel(move |mut inputs, _| {
         let (x, index) = (inputs.take(), inputs.take());
         let (mut shape, places) = (x.shape(), index.shape());
@@ -115,7 +113,7 @@ fn choose(call: &mut Call) -> Result<Traced, Fault> {
     let condition = call.tensor_of("condition", Kind::Bool)?;
     let pair = pair(call, "a", "b", Kind::Bool)?;
     let shape = call.broadcast(&condition.shape, &pair.shape)?;
-    let ty = TensorType { kind: pair.kind, shape: shape.clone() };
+    let ty = TensorType { kind: pair.kind, shape: shape.clone().into() };
     let run = kernel(move |mut inputs, context| {
         let condition = inputs.take();
         let shape = context.sizes(&shape)?;
@@ -135,7 +133,7 @@ fn choose(call: &mut Call) -> Result<Traced, Fault> {
 fn one_hot(call: &mut Call) -> Result<Traced, Fault> {
     let index = call.tensor_of("index", Kind::Int)?;
     let count = call.dim("n")?;
-    let mut shape = index.shape.clone();
+    let mut shape = index.shape.to_vec();
     shape.push(count.clone());
     let rank = index.rank();
     let run = kernel(move |mut inputs, context| {

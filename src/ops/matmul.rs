@@ -31,7 +31,7 @@ fn matmul(call: &mut Call) -> Result<Traced, Fault> {
             format!("a product of `{a}` and `{b}`, expected one kind of number"),
         ));
     }
-    let ([.., inner], [.., last]) = (a.shape.as_slice(), b.shape.as_slice()) else {
+    let ([.., inner], [.., last]) = (&*a.shape, &*b.shape) else {
         return Err(Fault::shape(format!("a product of `{a}` and `{b}`, expected one dimension or more")));
     };
     let rows = if b.rank() > 1 { &b.shape[b.rank() - 2] } else { last };
@@ -45,7 +45,7 @@ fn matmul(call: &mut Call) -> Result<Traced, Fault> {
     let mut shape = call.broadcast(&batch(&a), &batch(&b))?;
     shape.extend((a.rank() > 1).then(|| a.shape[a.rank() - 2].clone()));
     shape.extend((b.rank() > 1).then(|| last.clone()));
-    let ty = TensorType { kind: a.kind, shape: shape.clone() };
+    let ty = TensorType { kind: a.kind, shape: shape.clone().into() };
     let run = kernel(move |mut inputs, context| {
         let (a, b) = (inputs.take(), inputs.take());
         let sizes = context.sizes(&shape)?;

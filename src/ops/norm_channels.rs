@@ -54,7 +54,7 @@ fn with_channels(
         let ty =
             if needed.contains(name) { Some(call.ranked(name, 1)?) } else { call.optional_tensor(name)? };
         let Some(ty) = ty else { continue };
-        let [size] = ty.shape.as_slice() else {
+        let [size] = &*ty.shape else {
             let message =
                 format!("`{name}` has the shape {}, expected [{}]", show_shape(&ty.shape), x.shape[1]);
             return Err(Fault::shape(message).of(name));
@@ -145,7 +145,7 @@ fn weight_norm(call: &mut Call) -> Result<Traced, Fault> {
     let g = call.float_tensor("g")?;
     let axis = call.axis("axis", v.rank())?;
     let what = format!("the size of axis {axis} of v {} and the numbers of g", show_shape(&v.shape));
-    call.same(&v.shape[axis], &product(&g.shape)?, what).map_err(|fault| fault.of("g"))?;
+    call.same(&v.shape[axis], &product(&*g.shape)?, what).map_err(|fault| fault.of("g"))?;
     let others: Vec<usize> = (0..v.rank()).filter(|other| *other != axis).collect();
     let run = kernel(move |mut inputs, _| {
         let (v, g) = (inputs.take(), inputs.take());

@@ -6,6 +6,8 @@
 //!
 //! Absent on purpose: what is then computed.
 
+use std::sync::Arc;
+
 use burn::tensor::FloatDType;
 use burn::tensor::ops::{FloatTensorOps, IntTensorOps};
 
@@ -36,7 +38,7 @@ pub(super) struct Pair {
     /// The kind that both have in common.
     pub(super) kind: Kind,
     /// The shape after broadcasting.
-    pub(super) shape: Vec<Dim>,
+    pub(super) shape: Arc<[Dim]>,
 }
 
 /// What the operator computes on.
@@ -86,9 +88,10 @@ pub(super) fn pair(call: &mut Call, a: &'static str, b: &'static str, least: Kin
     let (left, left_kind, left_type) = side(call, a)?;
     let (right, right_kind, right_type) = side(call, b)?;
     let shape = match (&left_type, &right_type) {
-        (Some(left), Some(right)) => call.broadcast(&left.shape, &right.shape)?,
-        (Some(one), None) | (None, Some(one)) => one.shape.clone(),
-        (None, None) => Vec::new(),
+        (Some(left), Some(right)) if left.shape == right.shape => Arc::clone(&left.shape),
+        (Some(left), Some(right)) => call.broadcast(&left.shape, &right.shape)?.into(),
+        (Some(one), None) | (None, Some(one)) => Arc::clone(&one.shape),
+        (None, None) => Arc::default(),
     };
     let kinds = [left_kind, right_kind, least];
     let kind = kinds.into_iter().max_by_key(|kind| rank_of(*kind)).unwrap_or(least);

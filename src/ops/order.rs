@@ -45,7 +45,7 @@ fn argmax(call: &mut Call) -> Result<Traced, Fault> {
     let x = call.tensor("x")?;
     let axis = call.axis("axis", x.rank())?;
     let keep = call.bool("keepdim")?;
-    let mut shape = x.shape;
+    let mut shape = x.shape.to_vec();
     if keep {
         shape[axis] = Dim::Known(1);
     } else {
@@ -86,7 +86,7 @@ fn topk(call: &mut Call) -> Result<Traced, Fault> {
         let message = format!("the {k} largest of {} elements", x.shape[axis]);
         return Err(Fault::value(message).of("k"));
     }
-    let mut shape = x.shape;
+    let mut shape = x.shape.to_vec();
     shape[axis] = Dim::Known(k);
     let run = kernel(move |mut inputs, _| {
         let x = inputs.take();

@@ -103,7 +103,7 @@ fn pad(call: &mut Call) -> Result<Traced, Fault> {
         );
         return Err(Fault::shape(message).of("pads"));
     }
-    let mut shape = x.shape.clone();
+    let mut shape = x.shape.to_vec();
     let mut borders = Vec::new();
     for (index, pair) in pads.chunks(2).enumerate() {
         let axis = x.rank() - 1 - index;

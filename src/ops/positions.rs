@@ -94,7 +94,7 @@ pub(super) fn to_i32(position: usize) -> Result<i32, RunError> {
 }
 
 fn time_of(ty: &TensorType) -> Result<(Dim, Dim), Fault> {
-    match ty.shape.as_slice() {
+    match &*ty.shape {
         [batch, time, ..] => Ok((batch.clone(), time.clone())),
         shape => {
             Err(Fault::shape(format!("`x` is {}, expected [batch, time, …]", show_shape(shape))).of("x"))

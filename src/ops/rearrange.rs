@@ -47,7 +47,7 @@ struct Steps {
     order: Vec<usize>,
     /// The sizes with those of new axes as 1, and in full, where something is repeated.
     repeated: Option<[Vec<Dim>; 2]>,
-    shape: Vec<Dim>,
+    shape: Arc<[Dim]>,
 }
 
 type Reduction = fn(Value, &[usize]) -> Value;
@@ -120,7 +120,7 @@ impl Given {
 }
 
 fn traced(x: &TensorType, plan: Plan<'_>, how: Reduction) -> Traced {
-    let ty = x.with_shape(plan.shape.clone());
+    let ty = x.with_shape(Arc::clone(&plan.shape));
     let steps = Steps::new(plan);
     Traced::one(kernel(move |mut inputs, context| Ok(steps.run(inputs.take(), how, context)?.into())), ty)
 }

@@ -124,7 +124,7 @@ fn reduction(
         let value = function(inputs.take(), &axes);
         Ok(if keep { value } else { drop_axes(value, &axes) }.into())
     });
-    Ok(Traced::one(run, TensorType { kind, shape }))
+    Ok(Traced::one(run, TensorType { kind, shape: shape.into() }))
 }
 
 /// The axes over which there is something to do, and the tensor as a GPU can reduce it.

@@ -66,7 +66,7 @@ fn route(call: &mut Call) -> Result<Traced, Fault> {
         return Err(Fault::shape(format!("`logits` is {found}, expected [..., experts]")).of("logits"));
     };
     if let Some(bias) = bias
-        && (bias.kind != Kind::Float || bias.shape.as_slice() != &logits.shape[logits.rank() - 1..])
+        && (bias.kind != Kind::Float || *bias.shape != logits.shape[logits.rank() - 1..])
     {
         return Err(Fault::shape(format!("`bias` is `{bias}`, expected `float[{experts}]`")).of("bias"));
     }
@@ -77,7 +77,7 @@ fn route(call: &mut Call) -> Result<Traced, Fault> {
     if k > experts / groups * top_groups {
         return Err(Fault::value(format!("{k} of {} experts", experts / groups * top_groups)).of("k"));
     }
-    let mut shape = logits.shape;
+    let mut shape = logits.shape.to_vec();
     if let Some(last) = shape.last_mut() {
         *last = Dim::Known(i64::try_from(k).unwrap_or(i64::MAX));
     }

@@ -6,6 +6,7 @@
 //! Absent on purpose: patterns with named axes (`rearrange.rs`).
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::Op;
 use super::call::{Call, Fault, Traced, resolve_axis};
@@ -77,15 +78,20 @@ pub(super) fn quotient(
     Ok(size)
 }
 
-/// A kernel that gives its input the sizes that these are in the run.
-fn reshaped(shape: Vec<Dim>) -> impl super::Kernel + 'static {
-    kernel(move |mut inputs, context| Ok(inputs.take().reshape(context.sizes(&shape)?).into()))
+/// The call that gives `x` another shape.
+fn reshaped(x: &TensorType, shape: Vec<Dim>) -> Traced {
+    let ty = x.with_shape(shape);
+    let sizes = Arc::clone(&ty.shape);
+    Traced::one(
+        kernel(move |mut inputs, context| Ok(inputs.take().reshape(context.sizes(&sizes)?).into())),
+        ty,
+    )
 }
 
 fn reshape(call: &mut Call) -> Result<Traced, Fault> {
     let x = call.tensor("x")?;
     let mut shape = call.dims("shape")?;
-    let total = product(&x.shape)?;
+    let total = product(&*x.shape)?;
     let open: Vec<usize> = (0..shape.len()).filter(|index| shape[*index] == Dim::Known(-1)).collect();
     let asked = shape.clone();
     let shapes = (show_shape(&x.shape), show_shape(&asked));
@@ -106,13 +112,13 @@ fn reshape(call: &mut Call) -> Result<Traced, Fault> {
     if let Some(size) = shape.iter().find(|size| size.known().is_some_and(|size| size < 0)) {
         return Err(Fault::shape(format!("a size is {size}, expected 0 or more, or -1")).of("shape"));
     }
-    Ok(Traced::one(reshaped(shape.clone()), x.with_shape(shape)))
+    Ok(reshaped(&x, shape))
 }
 
 fn transpose(call: &mut Call) -> Result<Traced, Fault> {
     let x = call.tensor("x")?;
     let (a, b) = (call.axis("a", x.rank())?, call.axis("b", x.rank())?);
-    let mut shape = x.shape.clone();
+    let mut shape = x.shape.to_vec();
     shape.swap(a, b);
     let run = kernel(move |mut inputs, _| Ok(inputs.take().swap(a, b).into()));
     Ok(Traced::one(run, x.with_shape(shape)))
@@ -132,7 +138,7 @@ fn permute(call: &mut Call) -> Result<Traced, Fault> {
             format!("{given:?} of a tensor {}, expected each of its axes once", show_shape(&x.shape));
         return Err(Fault::shape(message).of("axes"));
     };
-    let shape = axes.iter().map(|axis| x.shape[*axis].clone()).collect();
+    let shape: Vec<Dim> = axes.iter().map(|axis| x.shape[*axis].clone()).collect();
     let run = kernel(move |mut inputs, _| Ok(inputs.take().permute(&axes).into()));
     Ok(Traced::one(run, x.with_shape(shape)))
 }
@@ -175,16 +181,16 @@ fn flatten(call: &mut Call) -> Result<Traced, Fault> {
     let mut shape = x.shape[..start].to_vec();
     shape.push(product(&x.shape[start..=end])?);
     shape.extend_from_slice(&x.shape[end + 1..]);
-    Ok(Traced::one(reshaped(shape.clone()), x.with_shape(shape)))
+    Ok(reshaped(&x, shape))
 }
 
 fn unsqueeze(call: &mut Call) -> Result<Traced, Fault> {
     let x = call.tensor("x")?;
     let axis = call.axis("axis", x.rank() + 1)?;
-    let mut shape = x.shape.clone();
+    let mut shape = x.shape.to_vec();
     shape.insert(axis, Dim::Known(1));
     let run = kernel(move |mut inputs, _| Ok(inputs.take().with_unit_axis(axis).into()));
-    Ok(Traced::one(run, TensorType { kind: x.kind, shape }))
+    Ok(Traced::one(run, x.with_shape(shape)))
 }
 
 fn squeeze(call: &mut Call) -> Result<Traced, Fault> {
@@ -193,7 +199,7 @@ fn squeeze(call: &mut Call) -> Result<Traced, Fault> {
     let shown = show_shape(&x.shape);
     let what = format_args!("the size of the squeezed axis of {shown} and 1");
     call.same(&x.shape[axis], &Dim::Known(1), what).map_err(|fault| fault.of("axis"))?;
-    let mut shape = x.shape.clone();
+    let mut shape = x.shape.to_vec();
     shape.remove(axis);
     let run = kernel(move |mut inputs, _| Ok(inputs.take().without_axis(axis).into()));
     Ok(Traced::one(run, x.with_shape(shape)))

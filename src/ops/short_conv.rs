@@ -45,7 +45,7 @@ fn short_conv(call: &mut Call) -> Result<Traced, Fault> {
         let found = show_shape(&weight.shape);
         return Err(Fault::shape(format!("`weight` is {found}, expected [channels, 1, kernel]")).of("weight"));
     };
-    if let Some(bias) = bias.filter(|bias| bias.kind != Kind::Float || bias.shape != weight.shape[..1]) {
+    if let Some(bias) = bias.filter(|bias| bias.kind != Kind::Float || *bias.shape != weight.shape[..1]) {
         let expected = show_shape(&weight.shape[..1]);
         return Err(Fault::shape(format!("`bias` is `{bias}`, expected `float{expected}`")).of("bias"));
     }

@@ -41,7 +41,7 @@ fn sinusoids(call: &mut Call) -> Result<Traced, Fault> {
     }
     let rates: Vec<f64> =
         (0..half).map(|i| if i == 0 { 1.0 } else { theta.powf(-f64::from(i) / steps) }).collect();
-    let output = [x.shape.clone(), vec![Dim::Known(given)]].concat();
+    let output = [&*x.shape, &[Dim::Known(given)]].concat();
     let run = kernel(move |mut inputs, context| {
         let x = inputs.take();
         let shape = [x.shape(), vec![2 * rates.len()]].concat();

@@ -34,20 +34,20 @@ pub struct TensorType {
     /// What it holds.
     pub kind: Kind,
     /// Its sizes, outermost first.
-    pub shape: Vec<Dim>,
+    pub shape: Arc<[Dim]>,
 }
 
 impl TensorType {
     /// A tensor of floats.
     #[must_use]
-    pub fn float(shape: Vec<Dim>) -> Self {
-        Self { kind: Kind::Float, shape }
+    pub fn float(shape: impl Into<Arc<[Dim]>>) -> Self {
+        Self { kind: Kind::Float, shape: shape.into() }
     }
 
     /// A tensor of integers.
     #[must_use]
-    pub fn int(shape: Vec<Dim>) -> Self {
-        Self { kind: Kind::Int, shape }
+    pub fn int(shape: impl Into<Arc<[Dim]>>) -> Self {
+        Self { kind: Kind::Int, shape: shape.into() }
     }
 
     /// The number of dimensions.
@@ -58,8 +58,8 @@ impl TensorType {
 
     /// The same kind with another shape.
     #[must_use]
-    pub fn with_shape(&self, shape: Vec<Dim>) -> Self {
-        Self { kind: self.kind, shape }
+    pub fn with_shape(&self, shape: impl Into<Arc<[Dim]>>) -> Self {
+        Self { kind: self.kind, shape: shape.into() }
     }
 
     /// The last size.
