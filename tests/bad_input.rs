@@ -197,6 +197,21 @@ fn a_config_that_is_none() -> Outcome {
 }
 
 #[test]
+fn a_config_that_is_one_long_line_is_named_once_and_not_shown() -> Outcome {
+    let folder = Folder::llama()?;
+    folder.config(|config| {
+        config["hidden_size"] = json!(0);
+        config["notes"] = json!(vec!["x"; 200_000]);
+    })?;
+    let config: Value = serde_json::from_slice(&fs::read(folder.model().join("config.json"))?)?;
+    folder.write("config.json", config.to_string())?;
+    folder.plan_refuses(&["an Embedding", "config.json has `vocab_size` = 120, `hidden_size` = 0"])?;
+    let (_, _, stderr) = folder.omni(&["plan", "m"])?;
+    assert_eq!(stderr.matches("config.json has").count(), 1, "{stderr}");
+    Ok(())
+}
+
+#[test]
 fn a_config_that_names_nothing_to_build() -> Outcome {
     let folder = Folder::llama()?;
     let config = [

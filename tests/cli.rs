@@ -320,6 +320,23 @@ fn list_finds_names_by_a_part_of_them() -> Outcome {
         err.contains("no known name has `WavVec2Model` in it") && err.contains("`Wav2Vec2Model`"),
         "{err}"
     );
+    let (_, _, err) = omni(dir.path(), &["list", "zzzzzzzz"])?;
+    assert!(err.contains("`omni list` prints every known name"), "{err}");
+    Ok(())
+}
+
+#[test]
+fn a_folder_without_registry_files_is_remarked_on() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    write(dir.path(), "bare/notes.txt", "hello")?;
+    for command in ["check", "fmt", "test"] {
+        let (code, _, err) = omni(dir.path(), &[command, "bare"])?;
+        assert_eq!(
+            (code, err.matches("there is no .toml file in `bare`").count()),
+            (0, 1),
+            "{command}: {err}"
+        );
+    }
     Ok(())
 }
 

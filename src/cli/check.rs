@@ -215,12 +215,7 @@ impl Check {
                 let files = Registry::shipped()?.sources.clone();
                 return Ok(Read { input: Input { base: Vec::new(), files }, faults: Vec::new() });
             }
-            let (files, faults) = super::readable_sources(&paths);
-            if files.is_empty() && faults.is_empty() {
-                let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
-                output::note(&format!("there is no .toml file in {}", paths.join(", ")));
-            }
-            (files, faults)
+            super::readable_sources(&paths)
         };
         let base = base(&files, global)?;
         Ok(Read { input: Input { base, files }, faults })

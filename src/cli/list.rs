@@ -77,7 +77,8 @@ impl List {
             Some(part) if !rows.iter().any(|row| has(row, part)) => {
                 let problem =
                     Problem::unplaced("unknown-filter", format!("no known name has `{part}` in it"));
-                Err(problem.maybe_help(did_you_mean(part, rows.iter().map(|row| row.name))))
+                let near = did_you_mean(part, rows.iter().map(|row| row.name));
+                Err(problem.help(near.unwrap_or_else(|| "`omni list` prints every known name".to_owned())))
             }
             _ => Ok(()),
         }

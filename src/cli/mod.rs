@@ -150,7 +150,19 @@ pub(crate) fn sources(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, LoadError> 
 pub(crate) fn readable_sources(paths: &[PathBuf]) -> (Vec<Arc<Source>>, Vec<LoadError>) {
     let (sources, faults): (Vec<_>, Vec<_>) =
         paths.iter().map(|path| Registry::readable_sources(path, &|_| true)).unzip();
-    (sources.concat(), faults.into_iter().flatten().collect())
+    let (sources, faults) = (sources.concat(), faults.into_iter().flatten().collect::<Vec<_>>());
+    if faults.is_empty() {
+        remark_on_nothing(&sources, paths);
+    }
+    (sources, faults)
+}
+
+/// Says so where a command was given nothing to look at.
+pub(crate) fn remark_on_nothing(sources: &[Arc<Source>], paths: &[PathBuf]) {
+    if sources.is_empty() {
+        let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+        output::note(&format!("there is no .toml file in {}", paths.join(", ")));
+    }
 }
 
 /// The result of a command.

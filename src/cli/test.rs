@@ -115,7 +115,9 @@ impl Test {
             [] => return Ok(Registry::shipped()?.sources.clone()),
             paths => paths,
         };
-        Ok(super::sources(paths)?)
+        let files = super::sources(paths)?;
+        super::remark_on_nothing(&files, paths);
+        Ok(files)
     }
 }
 

@@ -33,7 +33,7 @@ impl Inspector<'_> {
     }
 
     fn undefined(&self, architecture: &Found, category: &str) -> String {
-        let nearest = self.matcher().nearest_definition(&architecture.name, &architecture.task);
+        let nearest = self.matcher().nearest_definition(&architecture.name, category, &architecture.task);
         let nearest = nearest.map(|name| format!(": nearest is `{name}`")).unwrap_or_default();
         format!("recognised as `{}`, category `{category}`; no definition yet{nearest}", architecture.name)
     }

@@ -58,6 +58,10 @@ pub(super) fn trace_back(problem: Problem, module: &ParsedModule, config: &Confi
     let list: Vec<String> = given.iter().map(named).collect();
     let mut hint = format!("{} has {}", config.name(), list.join(", "));
     if let Some(help) = &problem.help {
+        // Where the file is one long line no place in it tells that this was said further inside.
+        if help.contains(&format!("{} has `", config.name())) {
+            return problem;
+        }
         hint = format!("{help}; {hint}");
     }
     let places = given.iter().filter_map(|(key, _)| config.place(key));

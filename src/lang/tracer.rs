@@ -139,7 +139,9 @@ impl<'a> Scope<'a> {
         let problem = Problem::error(code, self.span(range), message);
         match self.instance {
             Some(instance) if !instance.path.is_empty() => {
-                problem.label(format!("in `{}`, a {}", instance.path, instance.module_name()))
+                let name = instance.module_name();
+                let article = if name.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+                problem.label(format!("in `{}`, {article} {name}", instance.path))
             }
             Some(instance) => problem.label(format!("in {}", instance.module_name())),
             None => problem,

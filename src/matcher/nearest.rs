@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::registry::Registry;
+use crate::registry::{Architecture, Registry};
 
 use super::names::Status;
 
@@ -103,18 +103,25 @@ fn near(registry: &Registry, score: f64, name: &str) -> Option<Near> {
     Some(Near { name: name.to_owned(), category: category.clone(), status, score })
 }
 
-/// The defined architecture that comes nearest to a known one, of the same task if there is such.
-pub(super) fn nearest_defined<'r>(registry: &'r Registry, name: &str, task: &str) -> Option<&'r str> {
-    let scored = |same_task: bool| {
+/// The defined architecture that comes nearest to a name: of the same task if there is such, else of the same category.
+pub(super) fn nearest_defined<'r>(
+    registry: &'r Registry,
+    name: &str,
+    category: &str,
+    task: &str,
+) -> Option<&'r str> {
+    let scored = |is_akin: &dyn Fn(&Architecture) -> bool| {
         registry
             .architectures
             .iter()
-            .filter(move |(_, entry)| !same_task || entry.task.text == task)
+            .filter(|(_, entry)| is_akin(entry))
             .map(|(other, _)| (likeness(name, other), other.as_str()))
             .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
             .map(|(_, other)| other)
     };
-    scored(true).or_else(|| scored(false))
+    scored(&|entry| entry.task.text == task)
+        .or_else(|| scored(&|entry| entry.category.text == category))
+        .or_else(|| scored(&|_| true))
 }
 
 fn likeness(a: &str, b: &str) -> f64 {
@@ -124,6 +131,18 @@ fn likeness(a: &str, b: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_like_none_is_near_what_is_of_its_task_or_else_of_its_category() {
+        let registry = Registry::shipped().expect("no errors");
+        let near = |category, task| {
+            let name = nearest_defined(registry, "Quux", category, task).expect("there are definitions");
+            &registry.architectures[name]
+        };
+        assert_eq!(near("transformers", "").category.text, "transformers");
+        assert_eq!(near("asr", "").category.text, "asr");
+        assert_eq!(near("transformers", "sparse-autoencode").category.text, "sae");
+    }
 
     #[test]
     fn names_that_are_passed_over_are_not_near() {

@@ -108,13 +108,15 @@ impl Matcher<'_> {
         Trace {
             looked: looked.clone(),
             rules: rules.collect(),
-            nearest_definition: undefined.and_then(|found| self.nearest_definition(&found.name, &found.task)),
+            nearest_definition: undefined
+                .and_then(|found| self.nearest_definition(&found.name, &found.category, &found.task)),
         }
     }
 
-    /// The defined architecture that comes nearest to a name, of the same task if there is such.
+    /// The defined architecture that comes nearest to a name: of the same task if there is such, else of the same
+    /// category.
     #[must_use]
-    pub fn nearest_definition(&self, name: &str, task: &str) -> Option<String> {
-        nearest_defined(self.registry, name, task).map(str::to_owned)
+    pub fn nearest_definition(&self, name: &str, category: &str, task: &str) -> Option<String> {
+        nearest_defined(self.registry, name, category, task).map(str::to_owned)
     }
 }

@@ -197,7 +197,7 @@ pub(super) fn definition<'r>(
     let message =
         format!("recognised as {name}, category {}, but there is no definition of it yet", found.category);
     let task = found.architecture.as_ref().map(|found| found.task.as_str()).unwrap_or_default();
-    let nearest = matcher.nearest_definition(name, task);
+    let nearest = matcher.nearest_definition(name, &found.category, task);
     let near = nearest.map(|near| format!(", {near} maybe")).unwrap_or_default();
     let help = format!("`omni new DIR` writes an overlay that extends the nearest definition{near}");
     let local = matcher.passes_over_local_definition(facts);

@@ -126,7 +126,12 @@ fn nearest<'r>(
     }
     let task = outcome.as_ref().ok().and_then(|found| found.architecture.as_ref());
     let task = task.map(|found| found.task.as_str()).unwrap_or_default();
-    let by_name = Matcher::new(registry).nearest_definition(name, task)?;
+    let category = match outcome {
+        Ok(found) => Some(&found.category),
+        Err(reasons) => reasons.category.as_ref(),
+    };
+    let category = category.map(String::as_str).unwrap_or_default();
+    let by_name = Matcher::new(registry).nearest_definition(name, category, task)?;
     Some((registry.architectures.get(&by_name)?, None))
 }
 
