@@ -329,6 +329,10 @@ fn list_finds_names_by_a_part_of_them() -> Outcome {
 fn a_folder_without_registry_files_is_remarked_on() -> Outcome {
     let dir = tempfile::tempdir()?;
     write(dir.path(), "bare/notes.txt", "hello")?;
+    // Without a name, there is nothing that could be meant.
+    for args in [&["fmt"][..], &["fmt", "-", "bare"]] {
+        assert_eq!(omni(dir.path(), args)?.0, 2, "{args:?}");
+    }
     for command in ["check", "fmt", "test"] {
         let (code, _, err) = omni(dir.path(), &[command, "bare"])?;
         assert_eq!(
@@ -490,6 +494,32 @@ fn a_definition_in_the_directory_counts_only_where_it_is_allowed() -> Outcome {
     assert_eq!(info["is_supported"], true);
     let story: Value = serde_json::from_str(&allowed("explain", &["--json"])?)?;
     assert_eq!((&story["local_definition"], &story["status"]), (&"allowed".into(), &"defined".into()));
+    Ok(())
+}
+
+#[test]
+fn what_a_model_does_not_have_is_refused_with_what_it_has() -> Outcome {
+    let dir = parity();
+    for (args, what, help) in [
+        (["plan", "LlamaForCausalLM", "--method", "zzz"], "has no method `zzz`", "it has `forward`"),
+        (
+            ["plan", "LlamaForCausalLM", "--with", "zzz"],
+            "`forward` takes no input `zzz`",
+            "it takes `input_ids`",
+        ),
+        (["plan", "BertModel", "--with", "token_type_idz"], "no input `token_type_idz`", "`token_type_ids`?"),
+    ] {
+        let (code, out, err) = omni(&dir, &args)?;
+        assert_eq!((code, out.as_str()), (1, ""), "{args:?}: {err}");
+        assert!(err.contains(what) && err.contains(help), "{args:?}: {err}");
+    }
+    assert!(
+        success(&dir, &["plan", "BertModel", "--with", "token_type_ids"])?.contains("in  token_type_ids")
+    );
+    // The name of an architecture in place of a folder.
+    let empty = tempfile::tempdir()?;
+    let (code, _, err) = omni(empty.path(), &["info", "LlamaForCausalLM"])?;
+    assert!(code == 1 && err.contains("is an architecture, not a model of it: `omni graph`"), "{err}");
     Ok(())
 }
 

@@ -39,6 +39,10 @@ pub(crate) struct Fmt {
 
 impl Fmt {
     pub(crate) fn run(&self) -> Outcome {
+        if let Some(misuse) = self.misuse() {
+            output::note(&format!("error: {misuse}"));
+            return Ok(ExitCode::from(2));
+        }
         let reads_stdin = self.paths.iter().any(|path| path == Path::new("-"));
         let (files, faults) = self.files()?;
         // One broken file does not keep the others from being laid out.
@@ -83,6 +87,19 @@ impl Fmt {
         Ok(ExitCode::from(u8::from(failed || (only_looks && changed > 0))))
     }
 
+    /// What is wrong with the paths that were given.
+    fn misuse(&self) -> Option<&'static str> {
+        match self.paths.as_slice() {
+            [] if !Path::new("registry").is_dir() => {
+                Some("there is no `registry` folder here; name the files to lay out")
+            }
+            [_, _, ..] if self.paths.iter().any(|path| path == Path::new("-")) => {
+                Some("`-` stands for standard input: name it alone, or files alone")
+            }
+            _ => None,
+        }
+    }
+
     fn files(&self) -> Result<(Vec<Arc<Source>>, Vec<LoadError>), Box<dyn std::error::Error>> {
         let here = [PathBuf::from("registry")];
         let paths = match self.paths.as_slice() {
@@ -91,13 +108,9 @@ impl Fmt {
                 std::io::stdin().read_to_string(&mut text)?;
                 return Ok((vec![Source::new("standard input", text)], Vec::new()));
             }
-            [] if here[0].is_dir() => &here,
-            [] => return Err("there is no `registry` folder here; name the files to lay out".into()),
+            [] => &here,
             paths => paths,
         };
-        if paths.iter().any(|path| path == Path::new("-")) {
-            return Err("`-` stands for standard input: name it alone, or files alone".into());
-        }
         Ok(super::readable_sources(paths))
     }
 }

@@ -58,8 +58,22 @@ impl Plan {
             return Ok(ExitCode::SUCCESS);
         }
         let plan = program.trace(&self.method, &|input| self.with.iter().any(|name| name == input))?;
+        self.known_inputs(&program)?;
         output::print(&plan.to_string());
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Refuses inputs that the method does not take, so that a slip of the pen does not look like a plan with them.
+    fn known_inputs(&self, program: &Program<'_>) -> Result<(), Problem> {
+        let method = &self.method;
+        let takes: Vec<&str> = program.inputs(method).into_iter().map(|(name, _)| name).collect();
+        let Some(unknown) = self.with.iter().find(|name| !takes.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        let help = did_you_mean(unknown, takes.iter().copied())
+            .unwrap_or_else(|| format!("it takes `{}`", takes.join("`, `")));
+        let message = format!("`{method}` takes no input `{unknown}`");
+        Err(Problem::unplaced("unknown-input", message).help(help))
     }
 
     fn named<'r>(registry: &'r Registry, name: &str) -> Result<&'r Architecture, Problem> {

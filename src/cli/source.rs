@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Global, output};
-use crate::facts::{self, Facts, Hub};
+use crate::facts::{self, Facts, FactsError, Hub};
 use crate::hub::{self, HubError, Want};
 use crate::registry::Registry;
 
@@ -32,13 +32,24 @@ impl Source {
     ) -> Result<(Registry, Facts), Box<dyn std::error::Error>> {
         let registry = global.registry()?;
         self.fetch(want)?;
-        let facts = facts::read(&self.dir)?;
+        let facts = facts::read(&self.dir).map_err(|error| self.told(&registry, error))?;
         let own = if self.allow_local_definition { facts.local_definition()? } else { None };
         let registry = match own {
             Some(source) => registry.with_file(&source)?,
             None => registry,
         };
         Ok((registry, facts))
+    }
+
+    /// Why there is no such model, which may be because an architecture was named in place of one.
+    fn told(&self, registry: &Registry, error: FactsError) -> Box<dyn std::error::Error> {
+        match self.dir.to_str() {
+            Some(name) if registry.architectures.contains_key(name) => {
+                let help = "is an architecture, not a model of it: `omni graph` shows its definition";
+                format!("{error}; `{name}` {help}").into()
+            }
+            _ => error.into(),
+        }
     }
 
     /// Downloads what is wanted and not there, if that is allowed.

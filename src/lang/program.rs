@@ -228,9 +228,10 @@ impl<'r> Program<'r> {
         let Some(found) = root.module.methods.get(&own) else {
             let method = &own;
             let message = format!("`{}` has no method `{method}`", root.module_name());
-            let known = root.module.methods.keys().map(String::as_str);
+            let known = || root.module.methods.keys().map(String::as_str);
+            let listed = || format!("it has `{}`", known().collect::<Vec<_>>().join("`, `"));
             return Err(Problem::error("unknown-method", root.module.name.span.clone(), message)
-                .maybe_help(did_you_mean(method, known)));
+                .help(did_you_mean(method, known()).unwrap_or_else(listed)));
         };
         self.tracer.block = Some(Block::default());
         let mut inputs = Vec::new();
