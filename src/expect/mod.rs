@@ -52,18 +52,18 @@ pub fn check(registry: &Registry, expected: &Expectation) -> Outcome {
         let source = facts.config().map(|config| Arc::clone(&config.source));
         let mut program = Program::build(registry, architecture, found.config(&facts), source)?;
         let params = program.params().to_vec();
-        let trace = |method: &str, given: &dyn Fn(&str) -> bool| program.trace(method, given).map(Cow::Owned);
-        sizes(expected, &params, trace, outcome)
+        let plan = || program.trace(expected.method_name(), &|input| expected.gives(input)).map(Cow::Owned);
+        sizes(expected, &params, plan, outcome)
     })
 }
 
-/// Holds what is traced already to the sizes of an expectation: its tensors, and the plan of a method by the optional
-/// inputs that are given.
+/// Holds what is traced already to the sizes of an expectation: its tensors, and its method with the inputs that it
+/// gives.
 #[must_use]
 pub fn check_sizes<'p>(
     expected: &Expectation,
     params: &[Param],
-    plan: impl FnOnce(&str, &dyn Fn(&str) -> bool) -> Result<Cow<'p, Plan>, Problem>,
+    plan: impl FnOnce() -> Result<Cow<'p, Plan>, Problem>,
 ) -> Outcome {
     outcome(expected, |outcome| sizes(expected, params, plan, outcome))
 }
@@ -77,12 +77,17 @@ pub fn check_count(expected: &Expectation, params: &[Param]) -> Outcome {
     })
 }
 
-/// Holds the registry to the names of an expectation, without building anything.
+/// Holds the registry to the names of an expectation, without building anything; `sample` is that of its architecture, if
+/// it is known already.
 #[must_use]
-pub fn check_names(matcher: &Matcher<'_>, expected: &Expectation) -> Outcome {
+pub fn check_names(matcher: &Matcher<'_>, expected: &Expectation, sample: Option<&Value>) -> Outcome {
     outcome(expected, |outcome| {
         let registry = matcher.registry();
-        let facts = facts_of(registry, architecture(registry, expected)?, expected)?;
+        let architecture = architecture(registry, expected)?;
+        let facts = match sample.filter(|_| expected.config.is_none()) {
+            Some(sample) => Facts::of_config(&architecture.name.text, sample.clone()),
+            None => facts_of(registry, architecture, expected)?,
+        };
         names(matcher, expected, &facts, outcome).map(|_| ())
     })
 }
@@ -176,20 +181,18 @@ fn count(expected: &Expectation, params: &[Param], outcome: &mut Outcome) {
 fn sizes<'p>(
     expected: &Expectation,
     params: &[Param],
-    plan: impl FnOnce(&str, &dyn Fn(&str) -> bool) -> Result<Cow<'p, Plan>, Problem>,
+    plan: impl FnOnce() -> Result<Cow<'p, Plan>, Problem>,
     outcome: &mut Outcome,
 ) -> Result<(), Problem> {
     count(expected, params, outcome);
     if expected.inputs.is_empty() && expected.outputs.is_empty() {
         return Ok(());
     }
-    let method = expected.method.as_ref().map_or("forward", |method| &method.text);
-    let given = |input: &str| expected.inputs.iter().any(|(name, _)| name.text == input);
-    let plan = plan(method, &given)?;
+    let plan = plan()?;
     let symbols = symbols(&plan, &expected.inputs)?;
     for (name, shape) in &expected.outputs {
         let Some((_, slot, ty)) = plan.outputs.iter().find(|(found, ..)| *found == name.text) else {
-            let message = format!("`{method}` gives no `{}`", name.text);
+            let message = format!("`{}` gives no `{}`", plan.method, name.text);
             let known = plan.outputs.iter().map(|(name, ..)| name.as_str());
             return Err(Problem::error("unmet-expectation", name.span.clone(), message)
                 .maybe_help(did_you_mean(&name.text, known)));

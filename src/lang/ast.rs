@@ -158,6 +158,29 @@ pub enum StmtKind {
     Pass,
 }
 
+/// Visits every expression in statements.
+pub fn each_in(body: &[Stmt], visit: &mut dyn FnMut(&Expr)) {
+    for statement in body {
+        match &statement.kind {
+            StmtKind::Assign(_, value) | StmtKind::Augment(_, _, value) | StmtKind::Expr(value) => {
+                value.each(visit);
+            }
+            StmtKind::Return(value) => value.iter().for_each(|value| value.each(visit)),
+            StmtKind::For(_, iter, body) => {
+                iter.each(visit);
+                each_in(body, visit);
+            }
+            StmtKind::If(branches) => {
+                for (test, body) in branches {
+                    test.iter().for_each(|test| test.each(visit));
+                    each_in(body, visit);
+                }
+            }
+            StmtKind::Pass => {}
+        }
+    }
+}
+
 /// Operators with one operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is the Python operator of that name")]

@@ -26,6 +26,7 @@ mod instance;
 mod notes;
 pub mod parse;
 mod parses;
+mod parts;
 mod program;
 mod stored;
 mod tied;

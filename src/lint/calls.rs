@@ -19,7 +19,7 @@ struct Slot<'a> {
 
 /// What a report says of the callee.
 struct About<'a> {
-    signature: Option<&'a str>,
+    op: Option<&'a ops::Op>,
     declared: Option<&'a Span>,
 }
 
@@ -39,10 +39,10 @@ pub(super) fn in_body(view: &View, piece: &Piece, problems: &mut Problems) {
             })
             .collect();
         let most = slots.iter().filter(|slot| !slot.keyword_only).count();
-        let too_many = format!("`{name}` takes at most {most} arguments by place, found {}", arguments.len());
+        let too_many =
+            || format!("`{name}` takes at most {most} arguments by place, found {}", arguments.len());
         let any_keyword = parameters.iter().any(|parameter| parameter.variadic);
-        let signature = format!("the signature is `{}({})`", op.name, op.signature);
-        let about = About { signature: Some(&signature), declared: None };
+        let about = About { op: Some(op), declared: None };
         fit(piece, (name, expr, arguments), named, &slots, any_keyword, &too_many, &about, problems);
     });
 }
@@ -57,11 +57,10 @@ pub(super) fn of_modules(context: &Context<'_>, view: &View, piece: &Piece, prob
         let slots: Vec<Slot<'_>> = (built.args.iter())
             .map(|arg| Slot { name: &arg.name.text, optional: arg.optional, keyword_only: false })
             .collect();
-        let too_many = format!("`{name}` takes {} arguments, found {}", slots.len(), arguments.len());
-        let named: Vec<_> = named.iter().filter(|(keyword, _)| &**keyword != "config").cloned().collect();
+        let too_many = || format!("`{name}` takes {} arguments, found {}", slots.len(), arguments.len());
         let declared = built.args.first().map_or(&built.module.name.span, |arg| &arg.name.span);
-        let about = About { signature: None, declared: Some(declared) };
-        fit(piece, (name, expr, arguments), &named, &slots, false, &too_many, &about, problems);
+        let about = About { op: None, declared: Some(declared) };
+        fit(piece, (name, expr, arguments), named, &slots, false, &too_many, &about, problems);
     });
 }
 
@@ -92,12 +91,13 @@ fn fit(
     named: &[(std::sync::Arc<str>, Expr)],
     slots: &[Slot<'_>],
     any_keyword: bool,
-    too_many: &str,
+    too_many: &dyn Fn() -> String,
     about: &About<'_>,
     problems: &mut Problems,
 ) {
     let help = |problem: Problem| {
-        let problem = problem.maybe_help(about.signature.map(str::to_owned));
+        let problem = problem
+            .maybe_help(about.op.map(|op| format!("the signature is `{}({})`", op.name, op.signature)));
         match about.declared {
             Some(declared) => problem.related(declared.clone(), "its arguments are declared here"),
             None => problem,
@@ -105,11 +105,13 @@ fn fit(
     };
     let by_place: Vec<&Slot<'_>> = slots.iter().filter(|slot| !slot.keyword_only).collect();
     if let Some(extra) = arguments.get(by_place.len()) {
-        let problem = Problem::error("too-many-arguments", piece.span(&extra.range), too_many);
+        let problem = Problem::error("too-many-arguments", piece.span(&extra.range), too_many());
         problems.push(help(problem));
         return;
     }
-    for (keyword, value) in named {
+    // Every constructor takes a config.
+    let is_config = |keyword: &str| about.op.is_none() && keyword == "config";
+    for (keyword, value) in named.iter().filter(|(keyword, _)| !is_config(keyword)) {
         let at = slots.iter().position(|slot| slot.name == &**keyword);
         let placed = by_place.iter().take(arguments.len()).any(|slot| slot.name == &**keyword);
         if placed {

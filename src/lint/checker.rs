@@ -4,15 +4,16 @@
 //! tables and architectures none of whose files changed are not worked out again; the lints look at the whole each time.
 //! The findings are those of a first check. Absent on purpose: noticing that a file changed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 
 use super::code::View;
 use super::context::{self, Context, File, Kept};
 use super::reach::Reach;
-use super::{Findings, Input, Options, all, allow, settle};
+use super::{Findings, Input, Lint, Options, all, allow, lints, settle};
 use crate::diag::{Problem, Problems, Source};
 use crate::lang::Parses;
 use crate::registry::Registry;
@@ -47,14 +48,25 @@ impl Checker {
         let registry = context::merge(&files, &mut self.kept.rules);
         let context = Context::new(&registry, &files, &self.parses, &mut self.kept, &mut problems);
         // A few take most of the time: each is handed out on its own.
-        let found: Vec<Problems> = (all().par_iter().with_max_len(1))
+        let with_rules = context::with_rules(&files);
+        let kept = |lint: &Lint| lints::OF_RULES.iter().any(|other| other.name == lint.name);
+        let found: Vec<(&Lint, Arc<Problems>)> = (all().par_iter().with_max_len(1))
             .map(|lint| {
-                let mut problems = Problems::new();
-                (lint.check)(&context, &mut problems);
-                problems
+                let known = if kept(lint) { self.kept.of_rules.find(lint.name, &with_rules) } else { None };
+                let found = known.unwrap_or_else(|| {
+                    let mut problems = Problems::new();
+                    (lint.check)(&context, &mut problems);
+                    Arc::new(problems)
+                });
+                (*lint, found)
             })
             .collect();
-        problems.extend(found.into_iter().flatten());
+        for (lint, found) in found {
+            problems.extend(found.iter().cloned());
+            if kept(lint) {
+                self.kept.of_rules.insert(lint.name, with_rules.clone(), &found);
+            }
+        }
         // A problem whose place is unknown is about what is checked; one in the base is not.
         let about = |problem: &Problem| problem.span.as_ref().is_none_or(|span| context.is_checked(span));
         let mut kept = Problems::new();
@@ -101,7 +113,7 @@ impl Checker {
 
     /// Lets go of what belongs to files that are gone or changed.
     fn forget(&mut self, files: &[File]) {
-        let current: HashSet<usize> = files.iter().map(|file| Arc::as_ptr(&file.source).addr()).collect();
+        let current: FxHashSet<usize> = files.iter().map(|file| Arc::as_ptr(&file.source).addr()).collect();
         let is_current = |source: &Arc<Source>| current.contains(&Arc::as_ptr(source).addr());
         self.files.retain(|_, (file, _)| is_current(&file.source));
         self.parses.retain(&is_current);

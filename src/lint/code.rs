@@ -3,10 +3,14 @@
 //! Every piece of text is parsed once however many modules inherit it, and every syntax error is kept, so that one
 //! does not hide the next. Absent on purpose: what names mean ([`super::scope`]).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use super::calls;
+use super::lints::settled_branch::{Question, questions};
+use super::lints::unreachable_code;
 use super::scope::{free_names, mentions};
 use crate::diag::{Problem, Problems, Span};
 use crate::lang::ast::{Expr, ExprKind, Stmt, StmtKind, Target, TextRange};
@@ -14,6 +18,7 @@ use crate::lang::{Parses, default_of, parse};
 use crate::registry::{Code, Entries, Module, Name};
 
 pub use crate::lang::Syntax;
+pub(super) use crate::lang::ast::each_in;
 
 /// The part that a piece of code plays in its module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +68,9 @@ pub struct MethodView {
     /// Its statements.
     pub body: Piece,
     /// Every name that these mention.
-    pub(super) mentions: HashSet<Arc<str>>,
+    pub(super) mentions: FxHashSet<Arc<str>>,
+    /// Where the body asks whether something of the module is there.
+    pub(super) questions: Vec<Question>,
 }
 
 /// A parameter of a constructor or a method.
@@ -89,14 +96,12 @@ pub struct View {
     /// Every expression; bodies are in `methods`.
     pub pieces: Vec<Piece>,
     /// Every name that the code mentions, as [`mentions`] understands it.
-    pub(super) mentions: HashSet<Arc<str>>,
+    pub(super) mentions: FxHashSet<Arc<str>>,
     /// Every attribute that the code asks for.
     pub(super) attributes: BTreeSet<Arc<str>>,
-    /// Every name in layers and constants: modules among them are built from here.
-    pub(super) builds: BTreeSet<Arc<str>>,
     /// The names of its layers, parameters, constants and arguments.
-    pub(super) own: BTreeSet<Arc<str>>,
-    /// What is wrong with the syntax.
+    pub(super) own: FxHashSet<Arc<str>>,
+    /// What is wrong with its own code, whatever it is used in.
     pub(super) problems: Problems,
     /// What is wrong with the calls of ops.
     pub(super) calls: Problems,
@@ -129,9 +134,10 @@ impl View {
             let inputs = parameters(inputs, parses, &mut pieces, &mut problems);
             let syntax = parses.body(&method.body);
             let body = Piece::new(Role::Body, name, &method.body, syntax);
-            let mut found = HashSet::new();
+            let mut found = FxHashSet::default();
             mentions(&body, &mut found);
-            methods.push(MethodView { name: name.clone(), inputs, body, mentions: found });
+            let questions = questions(&body, &inputs);
+            methods.push(MethodView { name: name.clone(), inputs, body, mentions: found, questions });
         }
         let mut view = Self {
             module,
@@ -139,10 +145,9 @@ impl View {
             args,
             methods,
             pieces,
-            mentions: HashSet::new(),
+            mentions: FxHashSet::default(),
             attributes: BTreeSet::new(),
-            builds: BTreeSet::new(),
-            own: BTreeSet::new(),
+            own: FxHashSet::default(),
             problems,
             calls: Problems::new(),
         };
@@ -150,30 +155,33 @@ impl View {
         let free: Vec<Vec<Arc<str>>> = view.all().map(|piece| free_names(&view, piece)).collect();
         let pieces = view.pieces.iter_mut().chain(view.methods.iter_mut().map(|method| &mut method.body));
         pieces.zip(free).for_each(|(piece, free)| piece.free = free);
-        let mut problems = Problems::new();
-        view.methods.iter().for_each(|method| calls::in_body(&view, &method.body, &mut problems));
-        view.calls = problems;
+        let mut found = Problems::new();
+        view.methods.iter().for_each(|method| calls::in_body(&view, &method.body, &mut found));
+        view.calls = found;
+        let mut found = Problems::new();
+        let own = view.all().filter(|piece| written.extends.is_none() || is_own(written, &piece.code.span));
+        own.for_each(|piece| unreachable_code::in_piece(piece, &mut found));
+        view.problems.extend(found);
         view
     }
 
     /// Notes the names in the code, and what is wrong with it.
     fn note_names(&mut self) {
-        let (mut found, mut attributes, mut builds) = (HashSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut found, mut attributes) = (FxHashSet::default(), BTreeSet::new());
         let mut problems = Problems::new();
         self.pieces.iter().for_each(|piece| mentions(piece, &mut found));
         found.extend(self.methods.iter().flat_map(|method| method.mentions.iter().cloned()));
         for piece in self.all() {
-            let is_built = matches!(piece.role, Role::Layer | Role::Let);
-            piece.each(&mut |expr| match &expr.kind {
-                ExprKind::Name(name) if is_built => drop(builds.insert(Arc::clone(name))),
-                ExprKind::Attribute(_, name) => drop(attributes.insert(Arc::clone(name))),
-                _ => {}
+            piece.each(&mut |expr| {
+                if let ExprKind::Attribute(_, name) = &expr.kind {
+                    attributes.insert(Arc::clone(name));
+                }
             });
             if let Syntax::Broken(problem) = &piece.syntax {
                 problems.push(Problem::clone(problem));
             }
         }
-        (self.mentions, self.attributes, self.builds) = (found, attributes, builds);
+        (self.mentions, self.attributes) = (found, attributes);
         self.problems.extend(problems);
         let own = [&self.module.lets, &self.module.layers, &self.module.params, &self.module.buffers];
         let own = own.into_iter().flatten().map(|(name, _)| name);
@@ -274,32 +282,32 @@ fn parameters(
     parameters
 }
 
+/// Whether code stands in a module itself, not in one that it extends.
+fn is_own(written: &Module, span: &Span) -> bool {
+    let entries = [
+        &written.lets,
+        &written.layers,
+        &written.params,
+        &written.buffers,
+        &written.tied,
+        &written.stored,
+        &written.types,
+    ];
+    let methods = written.methods.iter().map(|(_, method)| method);
+    let given =
+        [&written.args, &written.inputs].into_iter().flatten().chain(methods.clone().map(|m| &m.inputs));
+    let entries = entries.into_iter().flatten().map(|(_, code)| code);
+    let mut all = entries.chain(methods.map(|method| &method.body)).chain(given.flatten());
+    all.any(|code| {
+        Arc::ptr_eq(&code.span.source, &span.source)
+            && code.span.range.start <= span.range.start
+            && span.range.end <= code.span.range.end
+    })
+}
+
 /// Visits an expression and everything in it.
 pub fn each(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
     expr.each(visit);
-}
-
-/// Visits every expression in statements.
-pub(super) fn each_in(body: &[Stmt], visit: &mut dyn FnMut(&Expr)) {
-    for statement in body {
-        match &statement.kind {
-            StmtKind::Assign(_, value) | StmtKind::Augment(_, _, value) | StmtKind::Expr(value) => {
-                each(value, visit);
-            }
-            StmtKind::Return(value) => value.iter().for_each(|value| each(value, visit)),
-            StmtKind::For(_, iter, body) => {
-                each(iter, visit);
-                each_in(body, visit);
-            }
-            StmtKind::If(branches) => {
-                for (test, body) in branches {
-                    test.iter().for_each(|test| each(test, visit));
-                    each_in(body, visit);
-                }
-            }
-            StmtKind::Pass => {}
-        }
-    }
 }
 
 fn bound_by(target: &Target, names: &mut Vec<(Arc<str>, TextRange)>) {

@@ -2,10 +2,11 @@
 //!
 //! Built once per check. Absent on purpose: any judgement beyond what loading, parsing and tracing report.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::code::{Syntax, View};
 use super::memory::Memory;
@@ -47,15 +48,17 @@ pub struct Context<'a> {
     /// The architectures that what is checked takes part in, traced.
     pub traces: Vec<Trace<'a>>,
     /// Where the files that are checked lie in memory.
-    checked: HashSet<usize>,
+    checked: FxHashSet<usize>,
     /// Each module with those that extend it, directly or not, and itself.
-    heirs: BTreeMap<&'a str, Vec<Arc<View>>>,
+    heirs: FxHashMap<&'a str, Vec<Arc<View>>>,
 }
 
 /// What is kept from one check to the next.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) rules: Memory<Rules>,
+    /// What the lints found that look at rules alone, by lint.
+    pub(super) of_rules: Memory<Problems>,
     pub(super) views: Memory<View>,
     pub(super) tables: Memory<ConfigTable>,
     pub(super) traces: Memory<Traced>,
@@ -65,6 +68,7 @@ impl Kept {
     /// Lets go of what does not stand in the files that `current` holds for.
     pub(super) fn retain(&mut self, current: &dyn Fn(&Arc<Source>) -> bool) {
         self.rules.retain(current);
+        self.of_rules.retain(current);
         self.views.retain(current);
         self.tables.retain(current);
         self.traces.retain(current);
@@ -73,9 +77,7 @@ impl Kept {
 
 /// All files as one registry, later ones winning. Rules are many, in few files, and merged anew only if one changed.
 pub(super) fn merge(files: &[File], known: &mut Memory<Rules>) -> Registry {
-    let with_rules: Vec<Arc<Source>> = (files.iter().filter(|file| !file.registry.rules.is_empty()))
-        .map(|file| Arc::clone(&file.source))
-        .collect();
+    let with_rules = with_rules(files);
     let rules = known.find("rules", &with_rules);
     let mut merged = Registry::default();
     for file in files {
@@ -90,6 +92,12 @@ pub(super) fn merge(files: &[File], known: &mut Memory<Rules>) -> Registry {
         None => known.insert("rules", with_rules, &merged.rules),
     }
     merged
+}
+
+/// The files that rules stand in.
+pub(super) fn with_rules(files: &[File]) -> Vec<Arc<Source>> {
+    let with_rules = files.iter().filter(|file| !file.registry.rules.is_empty());
+    with_rules.map(|file| Arc::clone(&file.source)).collect()
 }
 
 impl<'a> Context<'a> {
@@ -257,8 +265,8 @@ fn resolved<'a, E: Send + Sync, T: Send + Sync>(
 fn heirs<'a>(
     registry: &'a Registry,
     views: &BTreeMap<&'a str, Arc<View>>,
-) -> BTreeMap<&'a str, Vec<Arc<View>>> {
-    let mut heirs: BTreeMap<&str, Vec<Arc<View>>> = BTreeMap::new();
+) -> FxHashMap<&'a str, Vec<Arc<View>>> {
+    let mut heirs: FxHashMap<&str, Vec<Arc<View>>> = FxHashMap::default();
     for (name, view) in views {
         let mut at = Some(*name);
         // There is a view, so the walk ends.

@@ -3,18 +3,19 @@
 //! A file that is read again with the same text stays the same [`Source`], so that what is kept here is kept by content.
 //! Absent on purpose: what is worked out.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::diag::Source;
 
 /// Results by name, each with the files that took part.
 #[derive(Debug)]
-pub(super) struct Memory<T>(BTreeMap<String, (Vec<Arc<Source>>, Arc<T>)>);
+pub(super) struct Memory<T>(FxHashMap<String, (Vec<Arc<Source>>, Arc<T>)>);
 
 impl<T> Default for Memory<T> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(FxHashMap::default())
     }
 }
 

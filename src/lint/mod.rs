@@ -64,6 +64,13 @@ impl Lint {
     }
 }
 
+/// Where something stands: its file, by where that lies in memory, and the bytes in it.
+type Place = (usize, usize, usize);
+
+fn place(span: &Span) -> Place {
+    (Arc::as_ptr(&span.source).addr(), span.range.start, span.range.end)
+}
+
 /// A small architecture that the examples on the pages change a part of.
 pub const EXAMPLE_BASE: &str = include_str!("example.toml");
 

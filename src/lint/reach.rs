@@ -6,31 +6,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::code::View;
+use super::code::{Role, View};
 use crate::registry::{Architecture, Fallback, Registry};
 
 /// The reach of every architecture.
 #[derive(Debug, Default)]
 pub struct Reach {
-    modules: BTreeMap<Arc<str>, Vec<Arc<str>>>,
-    tables: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    modules: FxHashMap<Arc<str>, Vec<Arc<str>>>,
+    tables: FxHashMap<Arc<str>, Vec<Arc<str>>>,
+    /// The modules that each names in its layers.
+    named: FxHashMap<Arc<str>, Vec<Arc<str>>>,
     /// The architectures of each module.
-    users: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    users: FxHashMap<Arc<str>, Vec<Arc<str>>>,
     /// Modules that are built by name somewhere, or stand for such.
-    built: BTreeSet<Arc<str>>,
+    built: FxHashSet<Arc<str>>,
     /// Modules that another extends.
-    extended: BTreeSet<Arc<str>>,
+    extended: FxHashSet<Arc<str>>,
 }
 
 impl Reach {
     pub(super) fn new(registry: &Registry, views: &BTreeMap<&str, Arc<View>>) -> Self {
-        let children: BTreeMap<&str, BTreeSet<&str>> =
-            views.par_iter().map(|(name, view)| (*name, children(registry, view))).collect();
-        let below = |module: &str| children.get(module).into_iter().flatten().copied();
+        let modules: FxHashSet<&str> = registry.modules.keys().map(String::as_str).collect();
+        let named: FxHashMap<&str, BTreeSet<&str>> =
+            views.par_iter().map(|(name, view)| (*name, named(&modules, view))).collect();
+        let stand_ins = |module: &str| {
+            let replace = views.get(module).into_iter().flat_map(|view| &view.module.replace);
+            replace.map(|(_, to)| to.text.as_str())
+        };
+        let below = |module: &str| named.get(module).into_iter().flatten().copied().chain(stand_ins(module));
         let parts = |table| parts(registry, table);
-        let mut reach = Self::default();
-        let mut users: BTreeMap<&str, Vec<Arc<str>>> = BTreeMap::new();
         let architectures: Vec<&Architecture> = registry.architectures.values().collect();
         let found: Vec<_> = (architectures.par_iter())
             .map(|architecture| {
@@ -40,21 +46,31 @@ impl Reach {
                 (architecture, modules, tables)
             })
             .collect();
+        let mut known: FxHashMap<&str, Arc<str>> = FxHashMap::default();
+        let mut shared = |name| Arc::clone(known.entry(name).or_insert_with(|| Arc::from(name)));
+        let mut reach = Self::default();
         for (architecture, modules, tables) in found {
-            let name: Arc<str> = Arc::from(architecture.name.text.as_str());
+            let name = shared(&architecture.name.text);
             for module in &modules {
-                users.entry(module).or_default().push(Arc::clone(&name));
+                reach.users.entry(shared(module)).or_default().push(Arc::clone(&name));
             }
-            let shared = |names: BTreeSet<&str>| names.into_iter().map(Arc::from).collect();
-            reach.modules.insert(Arc::clone(&name), shared(modules));
-            reach.tables.insert(name, shared(tables));
-            reach.built.insert(Arc::from(architecture.module.text.as_str()));
+            reach.modules.insert(Arc::clone(&name), modules.into_iter().map(&mut shared).collect());
+            reach.tables.insert(name, tables.into_iter().map(&mut shared).collect());
+            reach.built.insert(shared(&architecture.module.text));
         }
-        reach.users = users.into_iter().map(|(module, users)| (Arc::from(module), users)).collect();
-        reach.built.extend(children.into_values().flatten().map(Arc::from));
+        for name in views.keys() {
+            let named: Vec<Arc<str>> = named[name].iter().copied().map(&mut shared).collect();
+            reach.built.extend(named.iter().cloned().chain(stand_ins(name).map(&mut shared)));
+            reach.named.insert(shared(name), named);
+        }
         let extended = registry.modules.values().filter_map(|module| module.extends.as_ref());
-        reach.extended = extended.map(|parent| Arc::from(parent.text.as_str())).collect();
+        reach.extended = extended.map(|parent| shared(&parent.text)).collect();
         reach
+    }
+
+    /// The modules that a module names in its layers.
+    pub fn named(&self, module: &str) -> impl Iterator<Item = &str> {
+        self.named.get(module).into_iter().flatten().map(|name| &**name)
     }
 
     /// The modules that an architecture may be built from.
@@ -112,10 +128,9 @@ pub(super) fn reached<'a, I: Iterator<Item = &'a str>>(
     found
 }
 
-/// The modules that the layers of a module, or its replacements, name.
-fn children<'a>(registry: &'a Registry, view: &'a View) -> BTreeSet<&'a str> {
-    let named = view.builds.iter().filter_map(|name| registry.modules.get_key_value(name));
-    let mut names: BTreeSet<&str> = named.map(|(name, _)| name.as_str()).collect();
-    names.extend(view.module.replace.iter().map(|(_, to)| to.text.as_str()));
-    names
+/// The modules that the layers of a module name; a layer may have the name of its module.
+fn named<'a>(modules: &FxHashSet<&'a str>, view: &View) -> BTreeSet<&'a str> {
+    let layers = view.pieces.iter().filter(|piece| matches!(piece.role, Role::Layer | Role::Let));
+    let names = layers.flat_map(|piece| &piece.free).chain(&view.own);
+    names.filter_map(|name| modules.get(&**name).copied()).collect()
 }

@@ -3,8 +3,10 @@
 //! More is allowed than tracing would allow (a field of any config the module is used with), so that a name that is
 //! unknown here is unknown wherever the code runs, also in branches that no sample takes.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
 
 use super::Context;
 use super::code::{Piece, Role, View};
@@ -14,31 +16,41 @@ use crate::lang::{SYMBOLS, functions};
 use crate::ops;
 use crate::registry::ConfigTable;
 
-/// The config tables whose fields each architecture may read; none where any name may be a field.
-pub(super) struct Tables<'a>(BTreeMap<&'a str, Option<Vec<&'a ConfigTable>>>);
+/// The config fields that code may read.
+pub(super) struct Fields<'a> {
+    /// Those of each architecture; none where any name may be a field.
+    of: BTreeMap<&'a str, Option<FxHashSet<&'a str>>>,
+    /// Those of all config tables.
+    all: FxHashSet<&'a str>,
+}
 
-impl<'a> Tables<'a> {
-    pub(super) fn of(context: &'a Context<'_>) -> Self {
+impl<'a> Fields<'a> {
+    pub(super) fn new(context: &'a Context<'_>) -> Self {
         let registry = context.registry;
-        let tables = registry.architectures.iter().map(|(name, architecture)| {
-            let tables = || context.reach.tables(name).map(|table| registry.configs.get(table)).collect();
-            (name.as_str(), architecture.config.as_ref().and_then(|_| tables()))
+        let names = |table: &'a ConfigTable| table.fields.keys().map(String::as_str);
+        let of = registry.architectures.iter().map(|(name, architecture)| {
+            let mut fields = architecture.config.as_ref().map(|_| FxHashSet::default());
+            for table in context.reach.tables(name) {
+                match (&mut fields, registry.configs.get(table)) {
+                    (Some(fields), Some(table)) => fields.extend(names(table)),
+                    _ => fields = None,
+                }
+            }
+            (name.as_str(), fields)
         });
-        Self(tables.collect())
+        Self { of: of.collect(), all: registry.configs.values().flat_map(names).collect() }
     }
 
     /// Those that a module may read, of every architecture that it takes part in.
-    pub(super) fn of_module(&self, context: &'a Context<'_>, module: &str) -> Option<Vec<&'a ConfigTable>> {
-        let mut tables: Vec<&ConfigTable> = Vec::new();
-        let mut reached = false;
+    pub(super) fn of_module(&self, context: &Context<'_>, module: &str) -> Option<Vec<&FxHashSet<&'a str>>> {
+        let mut fields = Vec::new();
         for architecture in context.reach.architectures(module) {
-            reached = true;
-            tables.extend(self.0.get(architecture)?.as_ref()?);
+            fields.push(self.of.get(architecture)?.as_ref()?);
         }
-        if !reached {
-            tables.extend(context.registry.configs.values());
+        if fields.is_empty() {
+            fields.push(&self.all);
         }
-        Some(tables)
+        Some(fields)
     }
 }
 
@@ -75,18 +87,18 @@ fn inputs<'a>(view: &'a View, piece: &Piece) -> Vec<&'a str> {
     inputs.map(|input| input.name.text.as_str()).collect()
 }
 
-/// A problem for every name in a piece of code that means nothing there; its module may read the fields of `tables`.
+/// A problem for every name in a piece of code that means nothing there; its module may read these fields.
 pub(super) fn unknown_names(
     context: &Context<'_>,
     view: &View,
-    tables: Option<&[&ConfigTable]>,
+    fields: Option<&[&FxHashSet<&str>]>,
     piece: &Piece,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let Some(tables) = tables else { return problems };
+    let Some(fields) = fields else { return problems };
     let modules = &context.registry.modules;
     let unknown = |name: &&Arc<str>| {
-        !modules.contains_key(name) && !tables.iter().any(|table| table.fields.contains_key(&***name))
+        !fields.iter().any(|fields| fields.contains(&***name)) && !modules.contains_key(name)
     };
     let unknown: Vec<&Arc<str>> = piece.free.iter().filter(unknown).collect();
     if unknown.is_empty() {
@@ -100,9 +112,9 @@ pub(super) fn unknown_names(
         if !unknown.contains(&name) {
             return;
         }
-        let own = view.own.iter().map(|name| &**name);
-        let mut near: Vec<&str> = bound.iter().chain(&inputs).copied().chain(own).collect();
-        near.extend(tables.iter().flat_map(|table| table.fields.keys()).map(String::as_str));
+        let own: BTreeSet<&str> = view.own.iter().map(|name| &**name).collect();
+        let fields: BTreeSet<&str> = fields.iter().copied().flatten().copied().collect();
+        let mut near: Vec<&str> = bound.iter().chain(&inputs).chain(&own).chain(&fields).copied().collect();
         match piece.role {
             Role::Body => near.extend(ops::all().map(|op| op.name)),
             Role::Layer => near.extend(modules.keys().map(String::as_str)),
@@ -118,7 +130,7 @@ pub(super) fn unknown_names(
 }
 
 /// Every name that a piece of code mentions: as a name, an attribute, a keyword or inside a text.
-pub(super) fn mentions(piece: &Piece, found: &mut HashSet<Arc<str>>) {
+pub(super) fn mentions(piece: &Piece, found: &mut FxHashSet<Arc<str>>) {
     piece.each(&mut |expr| match &expr.kind {
         ExprKind::Name(name) | ExprKind::Attribute(_, name) => {
             found.insert(Arc::clone(name));

@@ -1,9 +1,10 @@
 //! Traces every architecture on the sample of its config, for every way in.
 //!
-//! What tracing reports is a finding; what it gives (tensors, programs) is there for the lints. Problems that tracing
-//! cannot place are placed at the config table or the architecture.
+//! What tracing reports is a finding, and so is what a file expects of the sample and does not come out; what tracing
+//! gives (tensors, programs) is there for the lints. Problems that tracing cannot place are placed at the config table or
+//! the architecture.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -11,12 +12,14 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::context::Kept;
+use super::lints::unmet_expectation;
 use super::reach::{parts, reached};
 use super::{Context, blame};
 use crate::diag::{Problem, Problems, Source};
+use crate::expect;
 use crate::lang::{Parses, Program};
 use crate::plan::{Param, Plan};
-use crate::registry::{Architecture, Registry, sample};
+use crate::registry::{Architecture, Expectation, Registry, sample};
 
 /// An architecture with what tracing gives.
 #[derive(Debug)]
@@ -58,8 +61,29 @@ pub struct TracedMethod {
     pub inputs: Vec<(String, bool)>,
     /// Its program, without the optional inputs.
     pub plan: Plan,
-    /// Its program with all of the optional inputs, if it has some and that could be traced.
-    pub full: Option<Plan>,
+}
+
+/// A way in, traced with some of its optional inputs.
+pub(super) struct Way {
+    method: String,
+    /// Each of the optional inputs, and whether it is there.
+    optional: Vec<(String, bool)>,
+    pub(super) plan: Plan,
+}
+
+impl Way {
+    /// Whether it is the method of an expectation, with just the inputs that this gives.
+    pub(super) fn is_expected(&self, expected: &Expectation) -> bool {
+        self.method == expected.method_name()
+            && self.optional.iter().all(|(input, there)| expected.gives(input) == *there)
+    }
+}
+
+/// What is expected of the sample of an architecture.
+pub(super) fn of_sample<'r>(registry: &'r Registry, name: &str) -> impl Iterator<Item = &'r Expectation> {
+    let about =
+        move |expected: &&Expectation| expected.config.is_none() && expected.architecture.text == name;
+    registry.expectations.iter().filter(about)
 }
 
 /// Traces all architectures that what is checked takes part in, those aside that were traced without a problem before.
@@ -67,20 +91,26 @@ pub(super) fn run<'a>(context: &Context<'a>, kept: &mut Kept, problems: &mut Pro
     let registry = context.registry;
     let wanted: Vec<&Architecture> =
         registry.architectures.values().filter(|architecture| context.concerns(architecture)).collect();
+    let mut expected: BTreeMap<&str, Vec<&Expectation>> = BTreeMap::new();
+    for about in registry.expectations.iter().filter(|expected| expected.config.is_none()) {
+        expected.entry(&about.architecture.text).or_default().push(about);
+    }
     let traced: Vec<_> = (wanted.par_iter().with_max_len(1))
         .map(|architecture| {
-            let files = files(context, architecture);
-            let found = files.as_ref().and_then(|files| kept.traces.find(&architecture.name.text, files));
-            let (traced, problems) = match found {
-                Some(found) => (Some(found), Vec::new()),
-                None => one(context, architecture),
-            };
-            (*architecture, files, traced, problems)
+            let name = &architecture.name.text;
+            let expected = expected.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let files = files(context, architecture, expected);
+            let found = files.as_ref().and_then(|files| kept.traces.find(name, files));
+            if let Some(found) = found {
+                return (*architecture, None, Some(found), Vec::new());
+            }
+            let Judged { traced, problems, sound } = one(context, architecture, expected);
+            (*architecture, files.filter(|_| sound), traced, problems)
         })
         .collect();
     let mut traces = Vec::new();
     for (architecture, files, traced, found) in traced {
-        if let (Some(files), Some(traced), true) = (files, &traced, found.is_empty()) {
+        if let (Some(files), Some(traced)) = (files, &traced) {
             kept.traces.insert(&architecture.name.text, files, traced);
         }
         traces.extend(traced.map(|traced| Trace { architecture, traced }));
@@ -89,10 +119,15 @@ pub(super) fn run<'a>(context: &Context<'a>, kept: &mut Kept, problems: &mut Pro
     traces
 }
 
-/// The files that take part in tracing an architecture; `None` if only tracing can tell.
-fn files(context: &Context<'_>, architecture: &Architecture) -> Option<Vec<Arc<Source>>> {
+/// The files that take part in tracing an architecture, and in what is expected of it; `None` if only tracing can tell.
+fn files(
+    context: &Context<'_>,
+    architecture: &Architecture,
+    expected: &[&Expectation],
+) -> Option<Vec<Arc<Source>>> {
     let registry = context.registry;
     let mut places = vec![&architecture.name.span];
+    places.extend(expected.iter().map(|expected| &expected.architecture.span));
     // Which parts can be built alone may stand there.
     places.extend(registry.rules.categories.get(&architecture.category.text).map(|found| &found.name.span));
     for name in context.reach.modules(&architecture.name.text) {
@@ -135,16 +170,31 @@ fn model_types(value: &Value) -> Vec<&str> {
     }
 }
 
-fn one(context: &Context<'_>, architecture: &Architecture) -> (Option<Arc<Traced>>, Vec<Problem>) {
+/// What tracing one architecture gives, and what is wrong with it.
+#[derive(Default)]
+struct Judged {
+    traced: Option<Arc<Traced>>,
+    problems: Vec<Problem>,
+    /// Whether nothing is, also not with what the base expects.
+    sound: bool,
+}
+
+fn one(context: &Context<'_>, architecture: &Architecture, expected: &[&Expectation]) -> Judged {
     let table = match architecture.config.as_ref().map(|name| context.tables.get(name.text.as_str())) {
         Some(Some(table)) => Some(&**table),
         // Whoever checks the names reports it.
-        Some(None) => return (None, Vec::new()),
+        Some(None) => return Judged::default(),
         None => None,
     };
-    let Some(config) = sample(architecture, table) else { return (None, Vec::new()) };
+    let Some(config) = sample(architecture, table) else { return Judged::default() };
     let mut problems = Vec::new();
-    let trace = trace(context.registry, context.parses, architecture, config.clone(), &mut problems);
+    let trace =
+        trace(context.registry, context.parses, architecture, config.clone(), expected, &mut problems);
+    let sound = problems.is_empty();
+    problems.retain(|problem| {
+        let is_checked = || problem.span.as_ref().is_none_or(|span| context.is_checked(span));
+        problem.code != unmet_expectation::LINT.name || is_checked()
+    });
     let mut problems = blame::settle(context, architecture, &config, problems);
     let at = table.map_or(&architecture.name.span, |table| &table.name.span);
     for problem in &mut problems {
@@ -154,17 +204,21 @@ fn one(context: &Context<'_>, architecture: &Architecture) -> (Option<Arc<Traced
                 format!("traced with the sample of this config, for `{}`", architecture.name.text);
         }
     }
-    (trace.map(Arc::new), problems)
+    Judged { traced: trace.map(Arc::new), problems, sound }
 }
 
-/// Traces the way into each part that can be built alone.
+/// Traces the way into each part that can be built alone, unless it is what it is in the whole.
 fn trace_modes(
+    whole: &Program<'_>,
     registry: &Registry,
     parses: &Parses,
     architecture: &Architecture,
     config: &Value,
 ) -> Result<(), Problem> {
     for (name, mode) in registry.modes(architecture)? {
+        if whole.covers(&mode) {
+            continue;
+        }
         let part = architecture.in_mode(registry, &name)?;
         let mut program = Program::build_parsed(registry, Some(parses), &part, config, None)?;
         if mode.forward.is_some() || program.has_method("forward") {
@@ -174,11 +228,13 @@ fn trace_modes(
     Ok(())
 }
 
+/// Traces an architecture with a config, in every way in and every mode, and holds it to what is expected of it.
 pub(super) fn trace(
     registry: &Registry,
     parses: &Parses,
     architecture: &Architecture,
     config: Value,
+    expected: &[&Expectation],
     problems: &mut Vec<Problem>,
 ) -> Option<Traced> {
     let mut program = match Program::build_parsed(registry, Some(parses), architecture, &config, None) {
@@ -188,41 +244,66 @@ pub(super) fn trace(
             return None;
         }
     };
-    let names: Vec<String> = program.methods().into_iter().map(str::to_owned).collect();
-    let mut methods = Vec::new();
-    let mut whole = true;
-    let mut read = BTreeSet::new();
-    for name in names {
-        let inputs: Vec<(String, bool)> =
-            program.inputs(&name).into_iter().map(|(input, optional)| (input.to_owned(), optional)).collect();
+    let mut methods: Vec<(String, Vec<(String, bool)>)> = Vec::new();
+    for name in program.methods() {
+        let inputs = program.inputs(name).into_iter();
+        methods
+            .push((name.to_owned(), inputs.map(|(input, optional)| (input.to_owned(), optional)).collect()));
+    }
+    let (mut ways, mut found) = (Vec::new(), Vec::new());
+    for (name, inputs) in &methods {
         // With none and with all of the optional inputs: the two ends of what a caller may do.
-        let mut full = None;
-        if inputs.iter().any(|(_, optional)| *optional) {
-            match program.trace(&name, &|_| true) {
-                Ok(plan) => {
-                    read.extend(plan.read_params().map(|id| id.0));
-                    full = Some(plan);
-                }
-                Err(problem) => {
-                    whole = false;
-                    problems.push(problem);
-                }
-            }
-        }
-        match program.trace(&name, &|_| false) {
-            Ok(plan) => methods.push(TracedMethod { name, inputs, plan, full }),
-            Err(problem) => {
-                whole = false;
-                problems.push(problem);
+        let ends = if inputs.iter().any(|(_, optional)| *optional) { &[false, true][..] } else { &[false] };
+        for end in ends {
+            match way(&mut program, name, inputs, &|_| *end) {
+                Ok(way) => ways.push(way),
+                Err(problem) => found.push(problem),
             }
         }
     }
-    read.extend(methods.iter().flat_map(|method: &TracedMethod| method.plan.read_params()).map(|id| id.0));
-    let params = program.into_params();
     // A part of what is broken is broken in the same place: reported once.
-    if whole && let Err(problem) = trace_modes(registry, parses, architecture, &config) {
-        whole = false;
-        problems.push(problem);
+    if found.is_empty() {
+        found.extend(trace_modes(&program, registry, parses, architecture, &config).err());
     }
-    Some(Traced { config, params, read, methods, whole })
+    let whole = found.is_empty();
+    let read = ways.iter().flat_map(|way| way.plan.read_params()).map(|id| id.0).collect();
+    for expected in expected.iter().filter(|_| whole) {
+        let method = methods.iter().find(|(name, _)| name == expected.method_name());
+        // Some of the optional inputs: neither of the two ends.
+        if let (Some((name, inputs)), false) = (method, ways.iter().any(|way| way.is_expected(expected))) {
+            match way(&mut program, name, inputs, &|input| expected.gives(input)) {
+                Ok(way) => ways.push(way),
+                Err(problem) => found.push(problem),
+            }
+        }
+    }
+    let params = program.into_params();
+    for expected in expected {
+        // What cannot be traced is reported as such; its tensors may tell where to look.
+        found.extend(if whole {
+            unmet_expectation::held(expected, &params, &ways)
+        } else {
+            expect::check_count(expected, &params).faults
+        });
+    }
+    problems.append(&mut found);
+    let bare = ways.into_iter().filter(|way| way.optional.iter().all(|(_, there)| !there));
+    let methods = bare.filter_map(|way| {
+        let (name, inputs) = methods.iter().find(|(name, _)| *name == way.method)?.clone();
+        Some(TracedMethod { name, inputs, plan: way.plan })
+    });
+    Some(Traced { config, params, read, methods: methods.collect(), whole })
+}
+
+/// Traces a method with those optional inputs that are `present`.
+fn way(
+    program: &mut Program<'_>,
+    method: &str,
+    inputs: &[(String, bool)],
+    present: &dyn Fn(&str) -> bool,
+) -> Result<Way, Problem> {
+    let plan = program.trace(method, present)?;
+    let optional = inputs.iter().filter(|(_, optional)| *optional);
+    let optional = optional.map(|(input, _)| (input.clone(), present(input))).collect();
+    Ok(Way { method: method.to_owned(), optional, plan })
 }

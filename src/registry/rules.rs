@@ -310,12 +310,10 @@ impl Rules {
         table: &'static str,
         of: fn(&Naming) -> &BTreeMap<String, T>,
     ) -> BTreeMap<&str, &T> {
-        let mut all: BTreeMap<&str, &T> = BTreeMap::new();
-        for naming in self.shipped_names.into_iter().flat_map(|shipped| shipped.all(table)) {
-            all.extend(of(naming).iter().map(|(name, entry)| (name.as_str(), entry)));
-        }
-        all.extend(of(&self.naming).iter().map(|(name, entry)| (name.as_str(), entry)));
-        all
+        let shipped = self.shipped_names.into_iter().flat_map(|shipped| shipped.all(table));
+        let mut namings: Vec<&Naming> = shipped.collect();
+        namings.push(&self.naming);
+        namings.into_iter().flat_map(of).map(|(name, entry)| (name.as_str(), entry)).collect()
     }
 }
 

@@ -266,6 +266,20 @@ pub struct Expectation {
     pub outputs: Entries<Name>,
 }
 
+impl Expectation {
+    /// The name of the method that inputs and outputs are of.
+    #[must_use]
+    pub fn method_name(&self) -> &str {
+        self.method.as_ref().map_or("forward", |method| &method.text)
+    }
+
+    /// Whether the shape of an input is given.
+    #[must_use]
+    pub fn gives(&self, input: &str) -> bool {
+        self.inputs.iter().any(|(name, _)| name.text == input)
+    }
+}
+
 /// The config that an expectation is about.
 #[derive(Debug, Clone)]
 pub enum ExpectedOf {

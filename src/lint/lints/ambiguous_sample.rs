@@ -1,7 +1,9 @@
 //! Sizes of a sample that are equal by accident.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
 
 use crate::diag::{Level, Problems};
 use crate::lang::ast::{Expr, ExprKind};
@@ -38,13 +40,14 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 }
 
 /// The names that code of layers and of shapes mentions as sizes, not only as counts of layers.
-fn sizes(context: &Context<'_>) -> BTreeSet<Arc<str>> {
-    let mut found = BTreeSet::new();
+fn sizes(context: &Context<'_>) -> FxHashSet<Arc<str>> {
+    let is_range = |callee: &Expr| matches!(&callee.kind, ExprKind::Name(name) if &**name == "range");
+    let mut found = FxHashSet::default();
     for piece in context.views.values().flat_map(|view| &view.pieces) {
         if matches!(piece.role, Role::Layer | Role::Param | Role::Buffer) {
             piece.each(&mut |expr| {
                 let of: &[Expr] = match &expr.kind {
-                    ExprKind::Call(callee, _, _) if callee.kind == ExprKind::Name(Arc::from("range")) => &[],
+                    ExprKind::Call(callee, _, _) if is_range(callee) => &[],
                     ExprKind::Call(_, items, _) | ExprKind::List(items) => items,
                     _ => &[],
                 };

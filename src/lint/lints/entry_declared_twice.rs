@@ -1,6 +1,6 @@
 //! One entry in two places.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::diag::{Level, Problems};
 use crate::lint::{Context, Lint};
@@ -19,7 +19,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
 };
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    let mut seen: HashMap<(&str, &str), &Name> = HashMap::new();
+    let mut seen: FxHashMap<(&str, &str), &Name> = FxHashMap::default();
     for file in context.checked() {
         let registry = &file.registry;
         let rules = &registry.rules;

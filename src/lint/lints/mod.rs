@@ -12,6 +12,15 @@ macro_rules! lints {
     };
 }
 
+/// Those that look at nothing but rules and their patterns.
+pub(super) static OF_RULES: &[&Lint] = &[
+    &contradictory_condition::LINT,
+    &empty_condition::LINT,
+    &invalid_pattern::LINT,
+    &overbroad_pattern::LINT,
+    &shadowed_rule::LINT,
+];
+
 /// Where a word first stands behind a name, as a whole: a key or a value of the table that the name opens. The name
 /// itself if it does not.
 fn below(name: &Span, word: &str) -> Span {

@@ -1,9 +1,9 @@
 //! A body that may end without a value.
 
-use std::collections::BTreeSet;
+use rustc_hash::FxHashSet;
 
 use crate::diag::{Level, Problems};
-use crate::lint::{Context, Lint};
+use crate::lint::{Context, Lint, place};
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "no-return",
@@ -16,11 +16,11 @@ pub(in crate::lint) static LINT: Lint = Lint {
 };
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    let mut seen = BTreeSet::new();
+    let mut seen = FxHashSet::default();
     for view in context.views.values() {
         for method in &view.methods {
             let at = &method.body.code.span;
-            if !context.is_checked(at) || !seen.insert((at.source.name.clone(), at.range.start)) {
+            if !context.is_checked(at) || !seen.insert(place(at)) {
                 continue;
             }
             let body = method.body.statements();

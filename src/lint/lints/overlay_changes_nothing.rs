@@ -1,6 +1,6 @@
 //! An entry over another that is the same.
 
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 
 use crate::diag::{Level, Problems, Span};
 use crate::lint::{Context, Lint};
@@ -20,7 +20,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
 type Entry<'a> = (&'static str, &'a str, &'a Span);
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    let mut below: BTreeMap<(&str, &str), &Span> = BTreeMap::new();
+    let mut below: FxHashMap<(&str, &str), &Span> = FxHashMap::default();
     for file in context.files {
         for (table, name, here) in entries(&file.registry) {
             let there = below.insert((table, name), here);

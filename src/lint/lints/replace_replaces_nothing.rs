@@ -1,11 +1,9 @@
 //! A replacement for a module that is not there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::diag::{Level, Problems, did_you_mean};
-use crate::lint::code::{Role, View};
 use crate::lint::{Context, Lint};
-use crate::lang::ast::ExprKind;
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "replace-replaces-nothing",
@@ -24,9 +22,8 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     if modules.values().all(|module| module.replace.is_empty()) {
         return;
     }
-    let mut named = BTreeMap::new();
     for (name, module) in modules.into_iter().filter(|(_, module)| !module.replace.is_empty()) {
-        let used = used_below(context, &mut named, name);
+        let used = used_below(context, name);
         for (from, to) in &module.replace {
             if !modules.contains_key(&to.text) {
                 problems.push(context.unknown(LINT.name, to, "a module", modules.keys().map(String::as_str)));
@@ -40,32 +37,14 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     }
 }
 
-/// The modules that are named in the layers of a module.
-fn named_in<'a>(context: &'a Context<'_>, view: &View) -> BTreeSet<&'a str> {
-    let mut named = BTreeSet::new();
-    for piece in view.pieces.iter().filter(|piece| piece.role == Role::Layer) {
-        piece.each(&mut |expr| {
-            let ExprKind::Name(found) = &expr.kind else { return };
-            named.extend(context.views.get_key_value(&**found).map(|(found, _)| *found));
-        });
-    }
-    named
-}
-
 /// Every module that is named in the layers of a module, or below, replacements followed.
-fn used_below<'a>(
-    context: &'a Context<'_>,
-    named: &mut BTreeMap<&'a str, BTreeSet<&'a str>>,
-    name: &'a str,
-) -> BTreeSet<&'a str> {
-    let mut used = BTreeSet::new();
+fn used_below<'a>(context: &'a Context<'_>, name: &'a str) -> BTreeSet<&'a str> {
+    let (mut used, mut seen) = (BTreeSet::new(), BTreeSet::new());
     let mut open = vec![name];
-    let mut seen = BTreeSet::new();
     while let Some(name) = open.pop() {
         let Some(view) = context.views.get(name).filter(|_| seen.insert(name)) else { continue };
-        let here = named.entry(name).or_insert_with(|| named_in(context, view));
-        used.extend(here.iter().copied());
-        open.extend(here.iter().copied());
+        used.extend(context.reach.named(name));
+        open.extend(context.reach.named(name));
         open.extend(view.module.replace.iter().map(|(_, to)| to.text.as_str()));
     }
     used

@@ -1,12 +1,14 @@
 //! Branches that ask whether a layer is there, which always is, or never.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::diag::{Level, Problems, Span};
-use crate::lang::ast::{CompareOp, Expr, ExprKind, Stmt, StmtKind, UnaryOp};
-use crate::lint::code::{Piece, Role, Syntax, View};
-use crate::lint::{Context, Lint};
+use crate::lang::ast::{CompareOp, Expr, ExprKind, Stmt, StmtKind, TextRange, UnaryOp};
+use crate::lint::code::{Parameter, Piece, Role, Syntax, View};
+use crate::lint::{Context, Lint, Place, place};
 use crate::ops::Const;
+use crate::registry::Architecture;
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "settled-branch",
@@ -18,6 +20,15 @@ pub(in crate::lint) static LINT: Lint = Lint {
     check,
 };
 
+/// A condition that asks whether something of the module is there.
+#[derive(Debug)]
+pub(in crate::lint) struct Question {
+    range: TextRange,
+    name: Arc<str>,
+    /// Whether it holds if there is such a thing.
+    there: bool,
+}
+
 /// What is known of one condition, over all modules that have it.
 struct Asked<'a> {
     at: Span,
@@ -27,20 +38,15 @@ struct Asked<'a> {
 }
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    let mut asked: BTreeMap<(String, usize), Asked<'_>> = BTreeMap::new();
-    for view in context.views.values().filter(|view| !has_modes(context, view)) {
+    let in_parts = roots_with_modes(context);
+    let mut asked: BTreeMap<Place, Asked<'_>> = BTreeMap::new();
+    for view in context.views.values().filter(|view| !in_parts.contains(view.module.name.text.as_str())) {
         for method in &view.methods {
-            let bound = method.body.bound();
-            let local = |name: &str| {
-                bound.iter().any(|(other, _)| &**other == name)
-                    || method.inputs.iter().any(|input| input.name.text == name)
-            };
-            for test in tests(&method.body) {
-                let Some((name, there)) = question(&test).filter(|(name, _)| !local(name)) else { continue };
-                let Some(entry) = entry(view, name) else { continue };
-                let at = method.body.span(&test.range);
-                let answer = is_there(entry).map(|is| is == there);
-                let key = (at.source.name.clone(), at.range.start);
+            for question in &method.questions {
+                let Some(entry) = entry(view, &question.name) else { continue };
+                let at = method.body.span(&question.range);
+                let answer = is_there(entry).map(|is| is == question.there);
+                let key = place(&at);
                 let new = || Asked {
                     at,
                     name: &entry.entry.text,
@@ -59,19 +65,27 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
     }
 }
 
-/// Whether the module is the root of something that can be built in part: any of its layers may then be left out.
-fn has_modes(context: &Context<'_>, view: &View) -> bool {
+/// The roots of what can be built in part: any of their layers may then be left out.
+fn roots_with_modes<'a>(context: &'a Context<'_>) -> BTreeSet<&'a str> {
     let registry = context.registry;
-    let mut roots = registry.architectures.values().filter(|found| found.module.text == view.module.name.text);
-    roots.any(|architecture| registry.modes(architecture).map_or(true, |modes| !modes.is_empty()))
+    let in_parts = |architecture: &&Architecture| registry.modes(architecture).map_or(true, |modes| !modes.is_empty());
+    registry.architectures.values().filter(in_parts).map(|architecture| architecture.module.text.as_str()).collect()
 }
 
-/// Every condition in a body: of statements and of expressions.
-fn tests(body: &Piece) -> Vec<Expr> {
+/// The questions of a body for what neither it nor its method binds.
+pub(in crate::lint) fn questions(body: &Piece, inputs: &[Parameter]) -> Vec<Question> {
+    let bound = body.bound();
+    let is_local = |name: &str| {
+        bound.iter().any(|(other, _)| &**other == name) || inputs.iter().any(|input| input.name.text == name)
+    };
+    let asks = |test: &Expr| {
+        let (name, there) = question(test).filter(|(name, _)| !is_local(name))?;
+        Some(Question { range: test.range.clone(), name: Arc::clone(name), there })
+    };
     let mut found = Vec::new();
     body.each(&mut |expr| {
         if let ExprKind::IfElse(test, _, _) = &expr.kind {
-            found.push((**test).clone());
+            found.extend(asks(test));
         }
     });
     let mut open: Vec<&Stmt> = body.statements().iter().collect();
@@ -79,7 +93,7 @@ fn tests(body: &Piece) -> Vec<Expr> {
         match &statement.kind {
             StmtKind::If(branches) => {
                 for (test, inner) in branches {
-                    found.extend(test.clone());
+                    found.extend(test.as_ref().and_then(asks));
                     open.extend(inner);
                 }
             }
@@ -91,7 +105,7 @@ fn tests(body: &Piece) -> Vec<Expr> {
 }
 
 /// The name that a condition asks for, and whether it holds if there is such a thing.
-fn question(test: &Expr) -> Option<(&str, bool)> {
+fn question(test: &Expr) -> Option<(&Arc<str>, bool)> {
     match &test.kind {
         ExprKind::Name(name) => Some((name, true)),
         ExprKind::Unary(UnaryOp::Not, inner) => question(inner).map(|(name, there)| (name, !there)),

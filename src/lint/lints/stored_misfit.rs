@@ -18,7 +18,8 @@ pub(in crate::lint) static LINT: Lint = Lint {
 fn check(context: &Context<'_>, problems: &mut Problems) {
     for trace in &context.traces {
         for param in &trace.params {
-            for stored in &param.stored {
+            let moved = |stored: &&Stored| !matches!(stored, Stored::Tensor(_));
+            for stored in param.stored.iter().filter(moved) {
                 let shape: Vec<Option<usize>> = param.shape.iter().copied().map(Some).collect();
                 let names = stored.names();
                 let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));

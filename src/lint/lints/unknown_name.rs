@@ -1,11 +1,13 @@
 //! A name that means nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::diag::{Level, Problem, Problems, Span};
-use crate::lint::scope::{Tables, unknown_names};
-use crate::lint::{Context, Lint, calls};
+use rustc_hash::FxHashMap;
+
+use crate::diag::{Level, Problem, Problems};
+use crate::lint::code::View;
+use crate::lint::scope::{Fields, unknown_names};
+use crate::lint::{Context, Lint, Place, calls, place};
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "unknown-name",
@@ -17,36 +19,33 @@ pub(in crate::lint) static LINT: Lint = Lint {
     check,
 };
 
-/// Where something stands: its file, and the bytes in it.
-type Place = (usize, usize, usize);
-
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    // Code that several modules share is right if what it reads means something in one of them; tracing sees to the
-    // others, since they may never read it.
-    let tables = Tables::of(context);
-    let mut shared_by: BTreeMap<Place, usize> = BTreeMap::new();
+    let fields = Fields::new(context);
     let mut unknown: BTreeMap<Place, (usize, Place, Problem)> = BTreeMap::new();
-    for (name, view) in &context.views {
-        // What is only inherited from is checked where it is inherited.
-        if !context.reach.is_built(name) && context.reach.is_extended(name) {
-            continue;
-        }
-        let tables = tables.of_module(context, name);
+    for view in checked(context) {
+        let fields = fields.of_module(context, &view.module.name.text);
         for piece in view.all().filter(|piece| context.is_checked(&piece.code.span)) {
-            let at = place(&piece.code.span);
-            *shared_by.entry(at).or_default() += 1;
-            for problem in unknown_names(context, view, tables.as_deref(), piece) {
+            for problem in unknown_names(context, view, fields.as_deref(), piece) {
                 let Some(span) = &problem.span else { continue };
+                let at = place(&piece.code.span);
                 unknown.entry(place(span)).or_insert((0, at, problem)).0 += 1;
             }
             calls::of_modules(context, view, piece, problems);
         }
         problems.extend(view.calls.iter().cloned());
     }
+    // Code that several modules share is right if what it reads means something in one of them; tracing sees to the
+    // others, since they may never read it.
+    let mut shared_by: FxHashMap<Place, usize> = unknown.values().map(|(_, piece, _)| (*piece, 0)).collect();
+    for piece in checked(context).flat_map(View::all) {
+        shared_by.entry(place(&piece.code.span)).and_modify(|count| *count += 1);
+    }
     let everywhere = unknown.into_values().filter(|(count, piece, _)| shared_by.get(piece) == Some(count));
     problems.extend(everywhere.map(|(_, _, problem)| problem));
 }
 
-fn place(span: &Span) -> Place {
-    (Arc::as_ptr(&span.source).addr(), span.range.start, span.range.end)
+/// The modules whose names are checked: what is only inherited from is checked where it is inherited.
+fn checked<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a View> {
+    let built = |(name, _): &(&&str, _)| context.reach.is_built(name) || !context.reach.is_extended(name);
+    context.views.iter().filter(built).map(|(_, view)| &**view)
 }

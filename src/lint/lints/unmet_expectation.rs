@@ -1,14 +1,15 @@
 //! Expectations that the definition does not meet.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Level, Problem, Problems};
 use crate::expect;
-use crate::lint::tracing::Traced;
-use crate::lint::{Context, Lint, blame};
+use crate::lint::tracing::Way;
+use crate::lint::{Context, Lint};
 use crate::matcher::Matcher;
-use crate::plan::Plan;
-use crate::registry::{Expectation, ExpectedOf, Registry};
+use crate::plan::Param;
+use crate::registry::{Expectation, ExpectedOf, Name};
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "unmet-expectation",
@@ -21,47 +22,39 @@ pub(in crate::lint) static LINT: Lint = Lint {
     check,
 };
 
-fn check(context: &Context<'_>, problems: &mut Problems) {
+/// Sizes are held where the sample is traced; here are the names.
+fn check<'a>(context: &'a Context<'_>, problems: &mut Problems) {
+    let mut seen = BTreeSet::new();
     let matcher = Matcher::new(context.registry);
+    let samples: BTreeMap<&str, _> =
+        context.traces.iter().map(|trace| (trace.architecture.name.text.as_str(), &trace.config)).collect();
     for expected in &context.registry.expectations {
         if !context.is_checked(&expected.architecture.span) {
             continue;
         }
-        let trace = context.traces.iter().find(|trace| trace.architecture.name.text == expected.architecture.text);
+        let sample = samples.get(expected.architecture.text.as_str()).copied();
         let defined = context.registry.architectures.contains_key(&expected.architecture.text);
         // A sample that is changed is recognised as the sample is.
         let is_changed = matches!(expected.config, Some(ExpectedOf::Changed(_)));
-        if !defined || !is_changed && (trace.is_some() || expected.config.is_some()) {
-            problems.extend(expect::check_names(&matcher, expected).faults);
-        }
-        let Some(trace) = trace.filter(|_| expected.config.is_none()) else { continue };
-        if trace.whole {
-            let faults = held(context.registry, expected, trace);
-            problems.extend(blame::settle(context, trace.architecture, &trace.config, faults));
-        } else {
-            // What cannot be traced is reported as such; its tensors may tell where to look.
-            problems.extend(expect::check_count(expected, &trace.params).faults);
+        let wanted = !defined || !is_changed && (sample.is_some() || expected.config.is_some());
+        // What is said of one sample several times over is looked at once.
+        let text = |name: &'a Option<Name>| name.as_ref().map(|name| name.text.as_str());
+        let said = (&expected.architecture.text, text(&expected.category), text(&expected.model_type));
+        if wanted && (expected.config.is_some() || seen.insert(said)) {
+            problems.extend(expect::check_names(&matcher, expected, sample).faults);
         }
     }
 }
 
 /// What is traced, held to the sizes that are expected of the sample.
-pub(in crate::lint) fn held(registry: &Registry, expected: &Expectation, traced: &Traced) -> Vec<Problem> {
-    let mut odd = false;
-    let outcome = expect::check_sizes(expected, &traced.params, |name, given| {
-        let Some(method) = traced.methods.iter().find(|method| method.name == name) else {
+pub(in crate::lint) fn held(expected: &Expectation, params: &[Param], ways: &[Way]) -> Vec<Problem> {
+    let plan = || {
+        let way = ways.iter().find(|way| way.is_expected(expected)).ok_or_else(|| {
             let span = expected.method.as_ref().map_or(&expected.architecture.span, |method| &method.span);
-            let message = format!("`{}` has no method `{name}`", expected.architecture.text);
-            return Err(Problem::error(LINT.name, span.clone(), message));
-        };
-        let mut optional = method.inputs.iter().filter(|(_, optional)| *optional).map(|(name, _)| given(name));
-        let plan: &Plan = match &method.full {
-            Some(full) if optional.clone().all(|given| given) => full,
-            _ => &method.plan,
-        };
-        odd = method.full.is_some() && optional.clone().any(|given| given) && !optional.all(|given| given);
-        Ok(Cow::Borrowed(plan))
-    });
-    // Some of the optional inputs: neither of the two ends that were traced.
-    if odd { expect::check(registry, expected).faults } else { outcome.faults }
+            let message = format!("`{}` has no method `{}`", expected.architecture.text, expected.method_name());
+            Problem::error(LINT.name, span.clone(), message)
+        })?;
+        Ok(Cow::Borrowed(&way.plan))
+    };
+    expect::check_sizes(expected, params, plan).faults
 }

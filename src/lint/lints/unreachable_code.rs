@@ -1,11 +1,9 @@
 //! Statements that are never run.
 
-use std::collections::BTreeSet;
-
 use crate::diag::{Level, Problems};
 use crate::lang::ast::{Expr, ExprKind, Stmt, StmtKind};
 use crate::lint::code::Piece;
-use crate::lint::{Context, Lint};
+use crate::lint::{Lint, found_elsewhere};
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "unreachable-code",
@@ -14,24 +12,17 @@ pub(in crate::lint) static LINT: Lint = Lint {
     why: "It looks as if it counted.",
     bad: "[modules.ToyBlock]\ninputs      = [\"x\"]\nlayers.up   = \"Linear(size, wide)\"\nlayers.down = \"Linear(wide, size)\"\nforward     = '''\nreturn down(up(x))\nx = relu(x)\n'''\n",
     good: "[modules.ToyBlock]\ninputs      = [\"x\"]\nlayers.up   = \"Linear(size, wide)\"\nlayers.down = \"Linear(wide, size)\"\nforward     = '''\nx = relu(x)\nreturn down(up(x))\n'''\n",
-    check,
+    check: found_elsewhere,
 };
 
-fn check(context: &Context<'_>, problems: &mut Problems) {
-    let mut seen = BTreeSet::new();
-    for view in context.views.values() {
-        for piece in view.all() {
-            let at = &piece.code.span;
-            if context.is_checked(at) && seen.insert((at.source.name.clone(), at.range.start)) {
-                statements(piece, piece.statements(), problems);
-                piece.each(&mut |expr| {
-                    if let ExprKind::IfElse(test, _, _) = &expr.kind {
-                        constant(piece, test, problems);
-                    }
-                });
-            }
+/// Adds a problem for everything in a piece of code that is never run.
+pub(in crate::lint) fn in_piece(piece: &Piece, problems: &mut Problems) {
+    statements(piece, piece.statements(), problems);
+    piece.each(&mut |expr| {
+        if let ExprKind::IfElse(test, _, _) = &expr.kind {
+            constant(piece, test, problems);
         }
-    }
+    });
 }
 
 fn statements(piece: &Piece, body: &[Stmt], problems: &mut Problems) {

@@ -1,12 +1,11 @@
 //! Tensors that no way into a model reads.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use rustc_hash::FxHashMap;
 
 use crate::diag::{Level, Problems, Span};
 use crate::lang::ast::{ExprKind, Stmt, StmtKind, TextRange};
 use crate::lint::code::{Role, each_in};
-use crate::lint::{Context, Lint};
+use crate::lint::{Context, Lint, Place, place};
 use crate::plan::Param;
 
 pub(in crate::lint) static LINT: Lint = Lint {
@@ -19,9 +18,6 @@ pub(in crate::lint) static LINT: Lint = Lint {
     check,
 };
 
-/// A place in the files: where the file lies in memory, and a byte in it.
-type Place = (usize, usize);
-
 /// What is known of the tensors that one place gives.
 struct Seen<'a> {
     read: bool,
@@ -30,8 +26,8 @@ struct Seen<'a> {
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
     // One place gives a tensor to many layers, of which a config may leave some unread.
-    let mut shapes: BTreeMap<Place, Seen<'_>> = BTreeMap::new();
-    let mut layers: BTreeMap<Place, Seen<'_>> = BTreeMap::new();
+    let mut shapes: FxHashMap<Place, Seen<'_>> = FxHashMap::default();
+    let mut layers: FxHashMap<Place, Seen<'_>> = FxHashMap::default();
     for trace in context.traces.iter().filter(|trace| trace.whole) {
         for (index, param) in trace.params.iter().enumerate().filter(|(_, param)| param.tied_to.is_none()) {
             let read = trace.read.contains(&index);
@@ -66,10 +62,6 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         let problem = LINT.at(&first.layer, message);
         problems.push(problem.help("use what the layer gives, or remove it"));
     }
-}
-
-fn place(span: &Span) -> Place {
-    (Arc::as_ptr(&span.source).addr(), span.range.start)
 }
 
 /// The conditions of a body that lead to where it mentions a name.

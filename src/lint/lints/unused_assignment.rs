@@ -1,10 +1,10 @@
 //! A local that is assigned and never read.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use crate::diag::{Level, Problems};
 use crate::lang::ast::{Stmt, StmtKind, Target, TextRange};
-use crate::lint::{Context, Lint};
+use crate::lint::{Context, Lint, place};
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "unused-assignment",
@@ -17,11 +17,11 @@ pub(in crate::lint) static LINT: Lint = Lint {
 };
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    let mut seen = HashSet::new();
+    let mut seen = FxHashSet::default();
     for view in context.views.values() {
         for method in &view.methods {
             let at = &method.body.code.span;
-            let first = seen.insert((at.source.name.clone(), at.range.start));
+            let first = seen.insert(place(at));
             if !first || !context.is_checked(at) {
                 continue;
             }

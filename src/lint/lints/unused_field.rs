@@ -1,6 +1,6 @@
 //! A config field that no code reads.
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 use crate::diag::{Level, Problems};
 use crate::lint::{Context, Lint};
@@ -17,7 +17,7 @@ pub(in crate::lint) static LINT: Lint = Lint {
 };
 
 fn check(context: &Context<'_>, problems: &mut Problems) {
-    let mut read: HashSet<&str> = HashSet::new();
+    let mut read: FxHashSet<&str> = FxHashSet::default();
     for view in context.views.values() {
         read.extend(view.mentions.iter().map(|name| &**name));
     }
@@ -43,7 +43,7 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 }
 
 /// Every word of an expression that could be a name.
-fn names_in<'a>(code: &'a str, found: &mut HashSet<&'a str>) {
+fn names_in<'a>(code: &'a str, found: &mut FxHashSet<&'a str>) {
     let words = code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
     found.extend(words);
 }

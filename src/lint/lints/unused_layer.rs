@@ -1,7 +1,8 @@
 //! A layer, parameter or buffer that no body uses.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
 
 use crate::diag::{Level, Problems};
 use crate::lint::code::Role;
@@ -39,8 +40,8 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 }
 
 /// Names that are reached through a layer from outside, as in `block.attention.weight`, or tied from above.
-fn attributes(context: &Context<'_>) -> HashSet<Arc<str>> {
-    let mut found = HashSet::new();
+fn attributes(context: &Context<'_>) -> FxHashSet<Arc<str>> {
+    let mut found = FxHashSet::default();
     for view in context.views.values() {
         found.extend(view.attributes.iter().cloned());
         let tied = view.pieces.iter().filter(|piece| piece.role == Role::Tied);
