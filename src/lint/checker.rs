@@ -199,4 +199,27 @@ mod tests {
             assert_eq!(first.is_empty(), text == block, "{first:#?}");
         }
     }
+
+    #[test]
+    fn a_trace_depends_on_what_is_expected_of_it() {
+        let toy = Source::new("toy.toml", EXAMPLE_BASE);
+        let expect = |count: u64| {
+            let text = format!("[[expect]]\narchitecture = 'Toy'\nparameters = {count}\n");
+            Source::new("expect.toml", text)
+        };
+        let mut checker = Checker::default();
+        for (count, holds) in [(90, true), (91, false), (90, true)] {
+            let found = found(&mut checker, &[Arc::clone(&toy), expect(count)]);
+            assert_eq!(found.is_empty(), holds, "{found:#?}");
+        }
+        // What the base expects is not at fault, until it is checked itself.
+        let base = [Registry::shipped().expect("it loads").sources.clone(), vec![expect(91)]].concat();
+        let mut check = |base: &[Arc<Source>], files: Vec<Arc<Source>>| {
+            let input = Input { base: base.to_vec(), files };
+            checker.check(&input, &Options::default()).findings.problems
+        };
+        assert!(check(&base, vec![Arc::clone(&toy)]).is_empty());
+        let found = check(&base[..base.len() - 1], vec![toy, Arc::clone(&base[base.len() - 1])]);
+        assert_eq!(found.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["unmet-expectation"]);
+    }
 }
