@@ -210,7 +210,11 @@ impl<'r> Program<'r> {
     /// # Errors
     /// The first thing in the body that does not fit.
     pub fn trace(&mut self, method: &str, present: &dyn Fn(&str) -> bool) -> Result<Plan, Problem> {
-        self.trace_own(method, present).map_err(|problem| self.blame_mode(problem))
+        // What a trace writes is its caller's to keep, and does not count against the next.
+        let before = self.tracer.steps;
+        let traced = self.trace_own(method, present);
+        self.tracer.steps = before;
+        traced.map_err(|problem| self.blame_mode(problem))
     }
 
     /// Says which layers are not there where a mode leaves some out and a body misses one.
@@ -222,7 +226,11 @@ impl<'r> Program<'r> {
         problem.help(help)
     }
 
-    fn trace_own(&mut self, method: &str, present: &dyn Fn(&str) -> bool) -> Result<Plan, Problem> {
+    pub(super) fn trace_own(
+        &mut self,
+        method: &str,
+        present: &dyn Fn(&str) -> bool,
+    ) -> Result<Plan, Problem> {
         let root = Rc::clone(&self.root);
         let own = self.own_name(method).to_owned();
         let Some(found) = root.module.methods.get(&own) else {

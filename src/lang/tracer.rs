@@ -17,8 +17,9 @@ use crate::ops::{Dim, Slot, Symbol, TensorType};
 use crate::plan::{Constraint, Instr, Param, ParamId};
 use crate::registry::{Code, ConfigTable, Name, Registry};
 
-/// Steps that one definition may take, in all that is traced of it; the largest published model needs less than a tenth.
-const MAX_STEPS: u64 = 5_000_000;
+/// Steps that one definition may take to be built and traced once. The largest published model needs a thirtieth; one
+/// with as many experts as layers of their own would need a half.
+const MAX_STEPS: u64 = 10_000_000;
 
 /// What a layer, a parameter or an instruction costs in steps: it is kept, and so takes memory as well as time.
 pub(super) const KEPT: u64 = 16;
@@ -75,7 +76,8 @@ pub(super) struct Tracer<'r> {
     /// The layer of each parameter.
     pub(super) owners: Vec<Rc<Instance>>,
     pub(super) block: Option<Block>,
-    steps: u64,
+    /// What was built and traced so far, to be held against [`MAX_STEPS`].
+    pub(super) steps: u64,
     pub(super) depth: usize,
     /// The mode in which the root is built, if not the whole.
     pub(super) mode: Option<crate::registry::Mode>,
@@ -328,6 +330,13 @@ mod tests {
             let help = problem.help.expect("it says what to do");
             assert!(help.contains("far too large; config.json has") && help.contains(asked), "{help}");
         }
+        // What was traced before does not count.
+        let config = json!({ "depth": 1, "count": 100_000 });
+        let mut program =
+            Program::build(&registry, &registry.architectures["A"], &config, None).expect("it fits");
+        for _ in 0..MAX_STEPS / 100_000 / KEPT + 1 {
+            program.trace("forward", &|_| true).expect("each is small enough");
+        }
     }
 
     #[test]
@@ -342,7 +351,7 @@ mod tests {
             let architecture = &registry.architectures[name.expect("it names its class")];
             let mut program = Program::build(&registry, architecture, &config, None).expect("it fits");
             if program.has_method("forward") {
-                program.trace("forward", &|_| true).expect("it can be traced");
+                program.trace_own("forward", &|_| true).expect("it can be traced");
             }
             most = most.max(program.tracer.steps);
         }
