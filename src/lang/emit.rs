@@ -57,8 +57,8 @@ impl Tracer<'_> {
     ) -> Eval<Value> {
         let name = op.name;
         // What each parameter is given, and where.
-        let mut bound: Vec<(Option<Arg>, TextRange)> =
-            parameters.iter().map(|_| (None, range.clone())).collect();
+        let mut bound: Vec<Option<Arg>> = parameters.iter().map(|_| None).collect();
+        let mut places: Vec<TextRange> = vec![range.clone(); parameters.len()];
         let given = positional.len();
         for (index, (value, at)) in positional.into_iter().enumerate() {
             // Those that are given by name only come last.
@@ -69,17 +69,18 @@ impl Tracer<'_> {
                 );
                 return Err(scope.error("too-many-arguments", &at, message).help(signature(op)));
             }
-            bound[index] = (Some(self.argument(value, &at, scope)?), at);
+            bound[index] = Some(self.argument(value, &at, scope)?);
+            places[index] = at;
         }
         let mut collected: Vec<(Arc<str>, Arg)> = Vec::new();
         for (keyword, (value, at)) in keywords {
             let argument = self.argument(value, &at, scope)?;
             let is_named = |parameter: &Parameter| parameter.name == &*keyword && !parameter.variadic;
             match parameters.iter().position(is_named) {
-                Some(index) if bound[index].0.is_some() => {
+                Some(index) if bound[index].is_some() => {
                     return Err(scope.error("argument-twice", &at, format!("`{keyword}` is given twice")));
                 }
-                Some(index) => bound[index] = (Some(argument), at),
+                Some(index) => (bound[index], places[index]) = (Some(argument), at),
                 None if parameters.iter().any(|parameter| parameter.variadic) => {
                     collected.push((keyword, argument));
                 }
@@ -91,24 +92,21 @@ impl Tracer<'_> {
                 }
             }
         }
-        let mut arguments: Vec<(&'static str, Arg)> = Vec::with_capacity(parameters.len());
-        for (parameter, (given, _)) in parameters.iter().zip(&mut bound) {
-            let argument = match (given.take(), &parameter.default) {
-                (Some(given), _) => given,
-                (None, _) if parameter.variadic => Arg::Named(std::mem::take(&mut collected)),
-                (None, Some(default)) => Arg::Const(default.clone()),
-                (None, None) => {
+        for (parameter, given) in parameters.iter().zip(&mut bound).filter(|(_, given)| given.is_none()) {
+            *given = Some(match &parameter.default {
+                _ if parameter.variadic => Arg::Named(std::mem::take(&mut collected)),
+                Some(default) => Arg::Const(default.clone()),
+                None => {
                     let message = format!("`{name}` misses its argument `{}`", parameter.name);
                     return Err(scope.error("missing-argument", range, message).help(signature(op)));
                 }
-            };
-            arguments.push((parameter.name, argument));
+            });
         }
         self.step(KEPT, || scope.span(range))?;
-        let mut call = Call::new(parameters, arguments, self.block().states);
+        let mut call = Call::new(parameters, bound, self.block().states);
         let traced = (op.trace)(&mut call).map_err(|fault| {
             let at = parameters.iter().position(|parameter| Some(parameter.name) == fault.parameter);
-            let at = at.map_or(range, |index| &bound[index].1);
+            let at = at.map_or(range, |index| &places[index]);
             let problem = scope.error(fault.code, at, fault.message).maybe_help(fault.help);
             self.where_from(problem, &call.operands())
         })?;
@@ -128,6 +126,9 @@ impl Tracer<'_> {
             [only] if !traced.many => tensor(only),
             several => Value::list(several.iter().map(tensor).collect()),
         };
+        call.attributes.shrink_to_fit();
+        call.inputs.shrink_to_fit();
+        call.sizes.shrink_to_fit();
         block.instrs.push(Instr {
             op: op.name,
             attributes: call.attributes,

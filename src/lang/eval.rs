@@ -152,7 +152,8 @@ impl Tracer<'_> {
         if is_function {
             return Some(Value::Function(Arc::clone(name)));
         }
-        self.registry.modules.contains_key(name).then(|| Value::Class(Arc::clone(name)))
+        let is_module = self.has_built(name) || self.registry.modules.contains_key(name);
+        is_module.then(|| Value::Class(Arc::clone(name)))
     }
 
     pub(super) fn unknown(&self, name: &str, range: &TextRange, scope: &Scope<'_>) -> crate::diag::Problem {

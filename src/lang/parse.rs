@@ -84,6 +84,11 @@ fn check_size(code: &Code) -> Result<(), Problem> {
             return Err(Problem::error("code-too-deep", code.span.clone(), message));
         }
     }
+    // Most texts have too few of what nests.
+    let nests = |byte: &u8| matches!(byte, b'(' | b'[' | b'{' | b'-' | b'+' | b'~' | b'*');
+    if code.text.as_bytes().iter().filter(|byte| nests(byte)).count() <= MAX_NESTING {
+        return Ok(());
+    }
     let mut depth = 0usize;
     let mut run = 0usize;
     for byte in code.text.bytes() {

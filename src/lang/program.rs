@@ -284,6 +284,8 @@ impl<'r> Program<'r> {
             slots: block.slots,
         };
         plan.prune();
+        plan.instrs.shrink_to_fit();
+        plan.taps.shrink_to_fit();
         Ok(plan)
     }
 

@@ -180,6 +180,11 @@ impl<'r> Tracer<'r> {
         self.mode.as_ref().is_some_and(|mode| !mode.builds(layer))
     }
 
+    /// Whether something is built already from the module of that name.
+    pub(super) fn has_built(&self, module: &str) -> bool {
+        self.modules.contains_key(module)
+    }
+
     /// The module of that name with everything it inherits, parsed once.
     pub(super) fn module(&mut self, name: &str, asked_at: &Span) -> Eval<Arc<ParsedModule>> {
         if let Some(module) = self.modules.get(name) {

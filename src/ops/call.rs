@@ -43,7 +43,8 @@ impl Traced {
 #[derive(Debug)]
 pub struct Call {
     parameters: &'static [Parameter],
-    arguments: Vec<(&'static str, Arg)>,
+    /// One for each parameter.
+    arguments: Vec<Option<Arg>>,
     /// The tensors asked for, in order: the kernel's inputs. `None` marks an absent optional one.
     pub inputs: Vec<Option<Slot>>,
     /// The constants and sizes asked for, for the printed Plan: those that are at their default say nothing.
@@ -57,13 +58,9 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call of an op with these parameters, with the arguments by name; defaults must be filled in already.
+    /// A call of an op with these parameters, with one argument for each; what is not there reads as `None`.
     #[must_use]
-    pub fn new(
-        parameters: &'static [Parameter],
-        arguments: Vec<(&'static str, Arg)>,
-        next_state: usize,
-    ) -> Self {
+    pub fn new(parameters: &'static [Parameter], arguments: Vec<Option<Arg>>, next_state: usize) -> Self {
         Self {
             parameters,
             arguments,
@@ -78,16 +75,16 @@ impl Call {
     /// The argument itself, for an op that takes several kinds.
     #[must_use]
     pub fn peek(&self, name: &str) -> &Arg {
-        let found = self.arguments.iter().find(|(known, _)| *known == name);
-        found.map_or(&Arg::Const(Const::None), |(_, arg)| arg)
+        let at = self.parameters.iter().position(|parameter| parameter.name == name);
+        at.and_then(|at| self.arguments.get(at)?.as_ref()).unwrap_or(&Arg::Const(Const::None))
     }
 
     /// The tensors among the arguments, by the names of these.
     #[must_use]
     pub fn operands(&self) -> Vec<Slot> {
-        let mut by_name: Vec<&(&'static str, Arg)> = self.arguments.iter().collect();
-        by_name.sort_unstable_by_key(|(name, _)| *name);
-        by_name.into_iter().flat_map(|(_, arg)| arg.tensors()).collect()
+        let mut by_name: Vec<_> = self.parameters.iter().zip(&self.arguments).collect();
+        by_name.sort_unstable_by_key(|(parameter, _)| parameter.name);
+        by_name.into_iter().filter_map(|(_, arg)| arg.as_ref()).flat_map(Arg::tensors).collect()
     }
 
     /// Takes a tensor as the kernel's next input.

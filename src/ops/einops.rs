@@ -45,8 +45,8 @@ type Group<'p> = Vec<Axis<'p>>;
 pub(super) struct Plan<'p> {
     /// The elementary axes on the left, in order, with their sizes.
     pub(super) left: Vec<(Axis<'p>, Dim)>,
-    /// The elementary axes on the right, in order.
-    pub(super) right: Vec<(Axis<'p>, Dim)>,
+    /// The elementary axes on the right, in order, each with its place on the left.
+    pub(super) right: Vec<(Axis<'p>, Dim, Option<usize>)>,
     /// The shape of the result.
     pub(super) shape: Arc<[Dim]>,
 }
@@ -164,13 +164,14 @@ pub(super) fn plan<'p>(
     for (group, whole) in left.iter().zip(shape) {
         resolve(call, pattern, group, whole, sizes, &mut known)?;
     }
-    let mut found: Vec<(Axis<'p>, Dim)> = Vec::with_capacity(known.len());
+    let mut found: Vec<(Axis<'p>, Dim, Option<usize>)> = Vec::with_capacity(known.len());
     let mut merged = Vec::with_capacity(right.len());
     for group in &right {
         let start = found.len();
         for axis in group {
-            let size = match (known.iter().find(|(known, _)| known == axis), axis) {
-                (Some((_, size)), _) => Some(size.clone()),
+            let place = known.iter().position(|(known, _)| known == axis);
+            let size = match (place, axis) {
+                (Some(place), _) => Some(known[place].1.clone()),
                 (None, Axis::New(size, _)) => Some(Dim::Known(*size)),
                 (None, axis) => given(*axis, sizes).cloned(),
             };
@@ -179,11 +180,12 @@ pub(super) fn plan<'p>(
                     format!("the axis `{axis}` stands on the right of `{pattern}` only and has no size");
                 return Err(bad(message).help(format!("give `{axis}=…`, or name it on the left")));
             };
-            found.push((*axis, size));
+            found.push((*axis, size, place));
         }
-        merged.push(product(found[start..].iter().map(|(_, size)| size))?);
+        merged.push(product(found[start..].iter().map(|(_, size, _)| size))?);
     }
-    let is_used = |name: &str| known.iter().chain(&found).any(|(axis, _)| *axis == Axis::Named(name));
+    let all = || known.iter().map(|(axis, _)| axis).chain(found.iter().map(|(axis, ..)| axis));
+    let is_used = |name: &str| all().any(|axis| *axis == Axis::Named(name));
     if let Some((name, _)) = sizes.iter().find(|(name, _)| !is_used(name)) {
         return Err(bad(format!("`{name}` is given a size, but `{pattern}` has no such axis")));
     }

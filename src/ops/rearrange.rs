@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Op;
 use super::call::{Call, Fault, Traced};
 use super::dim::Dim;
-use super::einops::{Axis, Plan, plan};
+use super::einops::{Plan, plan};
 use super::function::kernel;
 use super::kernel::{Context, RunError};
 use super::reduce::{amax, amin, drop_axes, mean, sum};
@@ -54,20 +54,17 @@ type Reduction = fn(Value, &[usize]) -> Value;
 
 impl Steps {
     fn new(plan: Plan<'_>) -> Self {
-        let is_left = |axis: &Axis<'_>| plan.left.iter().any(|(left, _)| left == axis);
-        let on_right = |axis: &Axis<'_>| plan.right.iter().any(|(right, _)| right == axis);
-        let reduced = (0..plan.left.len()).filter(|index| !on_right(&plan.left[*index].0)).collect();
-        let kept: Vec<&Axis<'_>> =
-            plan.left.iter().map(|(axis, _)| axis).filter(|axis| on_right(axis)).collect();
-        let place = |axis: &Axis<'_>| kept.iter().position(|kept| *kept == axis);
-        let order = plan.right.iter().filter_map(|(axis, _)| place(axis)).collect();
-        let repeated =
-            plan.right.iter().any(|(axis, size)| !is_left(axis) && *size != Dim::Known(1)).then(|| {
-                let narrow =
-                    |(axis, size): &(Axis<'_>, Dim)| if is_left(axis) { size.clone() } else { Dim::Known(1) };
-                let wide = |(_, size): &(Axis<'_>, Dim)| size.clone();
-                [plan.right.iter().map(narrow).collect(), plan.right.iter().map(wide).collect()]
+        let (kept, reduced): (Vec<usize>, _) =
+            (0..plan.left.len()).partition(|index| on_right(&plan, *index));
+        let order = places(&plan).filter_map(|place| kept.iter().position(|kept| *kept == place)).collect();
+        let is_new = |(_, size, place): &(_, Dim, Option<_>)| place.is_none() && *size != Dim::Known(1);
+        let repeated = plan.right.iter().any(is_new).then(|| {
+            let narrow = plan.right.iter().map(|(_, size, place)| match place {
+                Some(_) => size.clone(),
+                None => Dim::Known(1),
             });
+            [narrow.collect(), plan.right.iter().map(|(_, size, _)| size.clone()).collect()]
+        });
         let split = plan.left.into_iter().map(|(_, size)| size).collect();
         Self { split, reduced, order, repeated, shape: plan.shape }
     }
@@ -85,9 +82,14 @@ impl Steps {
     }
 }
 
-/// An axis that stands here and not there.
-fn lonely<'p>(here: &[(Axis<'p>, Dim)], there: &[(Axis<'p>, Dim)]) -> Option<Axis<'p>> {
-    here.iter().map(|(axis, _)| *axis).find(|axis| !there.iter().any(|(other, _)| other == axis))
+/// The places on the left of what stands on the right.
+fn places<'p>(plan: &'p Plan<'_>) -> impl Iterator<Item = usize> + 'p {
+    plan.right.iter().filter_map(|(.., place)| *place)
+}
+
+/// Whether an axis of the left stands on the right, too.
+fn on_right(plan: &Plan<'_>, index: usize) -> bool {
+    places(plan).any(|place| place == index)
 }
 
 /// The arguments that all three have.
@@ -107,13 +109,15 @@ impl Given {
     }
 
     fn refuse_left(&self, plan: &Plan<'_>) -> Result<(), Fault> {
-        let Some(axis) = lonely(&plan.left, &plan.right) else { return Ok(()) };
+        let lonely = (0..plan.left.len()).find(|index| !on_right(plan, *index));
+        let Some(axis) = lonely.map(|index| plan.left[index].0) else { return Ok(()) };
         let fault = Fault::value(format!("the axis `{axis}` stands on the left of `{}` only", self.pattern));
         Err(fault.of("pattern").help("use `reduce` to sum an axis away"))
     }
 
     fn refuse_right(&self, plan: &Plan<'_>) -> Result<(), Fault> {
-        let Some(axis) = lonely(&plan.right, &plan.left) else { return Ok(()) };
+        let lonely = plan.right.iter().find(|(.., place)| place.is_none());
+        let Some((axis, ..)) = lonely else { return Ok(()) };
         let fault = Fault::value(format!("the axis `{axis}` stands on the right of `{}` only", self.pattern));
         Err(fault.of("pattern").help("use `repeat` to make an axis"))
     }

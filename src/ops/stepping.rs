@@ -101,7 +101,8 @@ impl<'a> Steps<'a> {
             let default = parameter.default.clone().unwrap_or(Const::None);
             arguments.entry(parameter.name).or_insert(Arg::Const(default));
         }
-        let mut call = Call::new(parameters, arguments.into_iter().collect(), 0);
+        let arguments = parameters.iter().map(|parameter| arguments.remove(parameter.name)).collect();
+        let mut call = Call::new(parameters, arguments, 0);
         let traced = (op.trace)(&mut call).unwrap_or_else(|fault| panic!("`{}`: {fault:?}", self.op));
         let kernel = Ordered { kernel: traced.kernel, slots: call.inputs.clone() };
         (Box::new(kernel), call.next_state)

@@ -234,7 +234,8 @@ fn trace(op: &str, args: &[(&str, TestArg)], setup: &mut Setup) -> Result<(Call,
         }
     }
     assert!(named.is_empty(), "`{}` has no {named:?}", op.name);
-    let mut call = Call::new(parameters, arguments.into_iter().collect(), 0);
+    let arguments = parameters.iter().map(|parameter| arguments.remove(parameter.name)).collect();
+    let mut call = Call::new(parameters, arguments, 0);
     let traced = (op.trace)(&mut call)?;
     Ok((call, traced))
 }
