@@ -137,6 +137,21 @@ fn a_fault_points_back_at_what_made_its_values() {
          methods.widened = { inputs = ['x'], body = 'return {\"wider\": up(x)}' }\n",
     );
     assert!(dict.contains(&("\"wider\"".to_owned(), "it has this key".to_owned())), "{dict:?}");
+    // Either of the two may be misspelt, unless a task promises one of them.
+    let promised = |task: &str| {
+        let text = format!(
+            "[tasks.halves]\nwhat = 'two ways'\nmethods.forward = {{ inputs = ['input_ids'], outputs = ['whole'] }}\n\
+             methods.half = {{ inputs = ['input_ids'], outputs = ['second'] }}\n\
+             [architectures.Halves]\ncategory = 'transformers'\ntask = '{task}'\nconfig = 'toy'\n\
+             [modules.Halves]\ninputs = ['input_ids']\nlayers.tokens = 'Embedding(vocab_size, size)'\n\
+             forward = 'return {{\"whole\": half(input_ids)[\"second\"]}}'\n\
+             methods.half = {{ inputs = ['input_ids'], body = 'return {{\"secnod\": tokens(input_ids)}}' }}\n"
+        );
+        let found = check("example.toml", &text).problems;
+        let problem = found.into_iter().find(|problem| problem.code == "unknown-key").expect("a finding");
+        problem.span.expect("a place").text().to_owned()
+    };
+    assert_eq!((promised("embed"), promised("halves")), ("\"second\"".to_owned(), "\"secnod\"".to_owned()));
     let given = related(
         "wrong-kind",
         "args = ['inner=5']\nlayers.up = 'Linear(size, wide)'\nlayers.down = 'Linear(wide, size)'\n\

@@ -1,7 +1,7 @@
 //! Which of the places that take part in a fault of shapes is the one to edit.
 //!
 //! A fault shows where two things meet, and one of them may be wrong far from there: a layer made with its sizes swapped,
-//! a number off by one. In: the problems of tracing. Out: the same, led by the place where one small edit makes everything
+//! a number off by one, a result under another name. In: the problems of tracing. Out: the same, led by the place where one small edit makes everything
 //! fit, if there is one such place alone. The edit is tried on a copy of the file.
 //! Absent on purpose: making the edit, and judging code without a fault.
 
@@ -10,8 +10,9 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::code::each_in;
+use super::lints::contract_broken;
 use super::{Context, tracing};
-use crate::diag::{Problem, Source, Span};
+use crate::diag::{Problem, Source, Span, nearest};
 use crate::lang::ast::{Expr, ExprKind, TextRange};
 use crate::lang::{Parses, Syntax};
 use crate::ops::Const;
@@ -21,7 +22,8 @@ use crate::registry::{Architecture, Code, Expectation, Registry};
 const TRIES: usize = 40;
 
 /// The faults that may come from elsewhere.
-const CODES: [&str; 4] = ["shape-mismatch", "wrong-size", "tied-shapes-differ", "unmet-expectation"];
+const CODES: [&str; 5] =
+    ["shape-mismatch", "wrong-size", "tied-shapes-differ", "unmet-expectation", "unknown-key"];
 
 /// An edit of one place.
 struct Try {
@@ -48,8 +50,13 @@ fn one(context: &Context<'_>, fits: &dyn Fn(&Try) -> bool, problem: Problem) -> 
     let near: Vec<&Span> =
         std::iter::once(&met).chain(problem.related.iter().map(|(span, _)| span)).collect();
     let mut tries: Vec<Try> = Vec::new();
-    for (code, only) in codes(context.registry, &near) {
-        for edit in edits(context.parses, code, only) {
+    if problem.code == "unknown-key" {
+        tries.extend(renames(&near));
+    } else {
+        for edit in codes(context.registry, &near)
+            .into_iter()
+            .flat_map(|(code, only)| edits(context.parses, code, only))
+        {
             if tries.iter().all(|known| known.at != edit.at || known.put != edit.put) {
                 tries.push(edit);
             }
@@ -60,6 +67,19 @@ fn one(context: &Context<'_>, fits: &dyn Fn(&Try) -> bool, problem: Problem) -> 
     let mut related = vec![(met, problem.label)];
     related.extend(problem.related.into_iter().filter(|(span, _)| !within(&edit.at, span)));
     Problem { span: Some(edit.at), label: edit.help, related, ..problem }
+}
+
+/// A key that is asked for and the one most like it of those that there are, each put in the place of the other.
+fn renames(near: &[&Span]) -> Vec<Try> {
+    let Some((asked, there)) = near.split_first() else { return Vec::new() };
+    let Some(name) = nearest(asked.text(), there.iter().map(|span| span.text())) else { return Vec::new() };
+    let rename = |at: &Span, put: &str| Try {
+        at: at.clone(),
+        put: put.to_owned(),
+        help: format!("named {}, everything fits", put.replace(['"', '\''], "`")),
+    };
+    let named = there.iter().filter(|span| span.text() == name);
+    named.map(|there| rename(there, asked.text())).chain([rename(asked, name)]).collect()
 }
 
 fn within(inner: &Span, outer: &Span) -> bool {
@@ -141,7 +161,8 @@ fn edits(parses: &Parses, code: &Code, only: Option<&Span>) -> Vec<Try> {
     swaps
 }
 
-/// Whether the architecture traces, and is as its sample is expected to be, once the edit is made.
+/// Whether the architecture traces, is as its sample is expected to be and gives what its task promises, once the edit is
+/// made.
 fn holds(context: &Context<'_>, architecture: &Architecture, config: &Value, edit: &Try) -> bool {
     let registry = context.registry;
     let old = &edit.at.source;
@@ -159,5 +180,5 @@ fn holds(context: &Context<'_>, architecture: &Architecture, config: &Value, edi
     let about: Vec<&Expectation> = tracing::of_sample(&edited, &architecture.name.text).collect();
     let mut problems = Vec::new();
     let trace = tracing::trace(&edited, context.parses, architecture, config.clone(), &about, &mut problems);
-    trace.is_some() && problems.is_empty()
+    problems.is_empty() && trace.is_some_and(|trace| contract_broken::is_kept(&edited, architecture, &trace))
 }

@@ -1,8 +1,9 @@
 //! A definition that does not give what its task promises.
 
 use crate::diag::{Level, Problem, Problems, did_you_mean};
+use crate::lint::tracing::Traced;
 use crate::lint::{Context, Lint, Trace};
-use crate::registry::{Contract, Name};
+use crate::registry::{Architecture, Contract, Name, Registry};
 
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "contract-broken",
@@ -21,6 +22,18 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
             judge(context, trace, method, contract, problems);
         }
     }
+}
+
+/// Whether an architecture gives, and takes, what its task promises.
+pub(in crate::lint) fn is_kept(registry: &Registry, architecture: &Architecture, traced: &Traced) -> bool {
+    let task = registry.tasks.get(&architecture.task.text);
+    task.into_iter().flat_map(|task| &task.methods).all(|(name, contract)| {
+        let method = traced.methods.iter().find(|method| method.name == name.text);
+        method.is_some_and(|method| {
+            contract.outputs.iter().all(|output| method.plan.output(&output.text).is_some())
+                && contract.inputs.iter().all(|wanted| method.inputs.iter().any(|(input, _)| *input == wanted.text))
+        })
+    })
 }
 
 fn judge(context: &Context<'_>, trace: &Trace<'_>, method: &Name, contract: &Contract, problems: &mut Problems) {
