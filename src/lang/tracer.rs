@@ -339,7 +339,7 @@ mod tests {
         let config = json!({ "depth": 1, "count": 100_000 });
         let mut program =
             Program::build(&registry, &registry.architectures["A"], &config, None).expect("it fits");
-        for _ in 0..MAX_STEPS / 100_000 / KEPT + 1 {
+        for _ in 0..=MAX_STEPS / 100_000 / KEPT {
             program.trace("forward", &|_| true).expect("each is small enough");
         }
     }
