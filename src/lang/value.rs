@@ -72,8 +72,9 @@ impl Locals {
 impl FromIterator<(Arc<str>, Value)> for Locals {
     /// Of a name that stands there twice, the last value counts.
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(values: I) -> Self {
-        let mut locals = Self::default();
-        values.into_iter().for_each(|(name, value)| locals.insert(&name, value));
+        let values = values.into_iter();
+        let mut locals = Self(Vec::with_capacity(values.size_hint().0));
+        values.for_each(|(name, value)| locals.insert(&name, value));
         locals
     }
 }

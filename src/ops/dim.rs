@@ -7,6 +7,7 @@
 //!
 //! Absent on purpose: values of tensors. A size never depends on them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -139,10 +140,10 @@ impl Dim {
         if let (size, Self::Known(0)) | (Self::Known(0), size) = (self, other) {
             return Ok(size.clone());
         }
-        let mut terms = self.terms();
-        for (product, factor) in other.terms() {
-            let sum = terms.entry(product).or_insert(0);
-            *sum = sum.checked_add(factor).ok_or(DimError::Overflow)?;
+        let mut terms = self.terms().into_owned();
+        for (product, factor) in other.terms().iter() {
+            let sum = terms.entry(product.clone()).or_insert(0);
+            *sum = sum.checked_add(*factor).ok_or(DimError::Overflow)?;
         }
         Ok(Self::from_terms(terms))
     }
@@ -167,8 +168,9 @@ impl Dim {
             return Ok(size.clone());
         }
         let mut terms = Terms::new();
-        for (left, a) in &self.terms() {
-            for (right, b) in &other.terms() {
+        let factors = other.terms();
+        for (left, a) in self.terms().iter() {
+            for (right, b) in factors.iter() {
                 let mut product: Vec<Atom> = left.iter().chain(right).cloned().collect();
                 product.sort();
                 let factor = a.checked_mul(*b).ok_or(DimError::Overflow)?;
@@ -278,11 +280,11 @@ impl Dim {
         Self::Sum(Arc::new(Terms::from([(vec![atom], 1)])))
     }
 
-    fn terms(&self) -> Terms {
+    fn terms(&self) -> Cow<'_, Terms> {
         match self {
-            Self::Known(0) => Terms::new(),
-            Self::Known(value) => Terms::from([(Vec::new(), *value)]),
-            Self::Sum(terms) => (**terms).clone(),
+            Self::Known(0) => Cow::default(),
+            Self::Known(value) => Cow::Owned(Terms::from([(Vec::new(), *value)])),
+            Self::Sum(terms) => Cow::Borrowed(terms),
         }
     }
 
@@ -298,14 +300,14 @@ impl Dim {
     /// Writes the size as `divisor * multiple + rest`, as much of it as is plainly divisible.
     fn split_multiple(&self, divisor: i64) -> (Self, Self) {
         let (mut multiple, mut rest) = (Terms::new(), Terms::new());
-        for (product, factor) in self.terms() {
-            let whole = floor_div(factor, divisor);
+        for (product, factor) in self.terms().iter() {
+            let whole = floor_div(*factor, divisor);
             let left = factor - divisor * whole;
             if product.is_empty() || left == 0 {
                 multiple.insert(product.clone(), whole);
-                rest.insert(product, left);
+                rest.insert(product.clone(), left);
             } else {
-                rest.insert(product, factor);
+                rest.insert(product.clone(), *factor);
             }
         }
         (Self::from_terms(multiple), Self::from_terms(rest))
@@ -316,7 +318,8 @@ impl Dim {
         let Self::Sum(divisor) = other else { return None };
         let (product, factor) = divisor.iter().next().filter(|_| divisor.len() == 1)?;
         let mut quotient = Terms::new();
-        for (mut left, value) in self.terms() {
+        for (left, value) in self.terms().iter() {
+            let mut left = left.clone();
             for atom in product {
                 let at = left.iter().position(|found| found == atom)?;
                 left.remove(at);

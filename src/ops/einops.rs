@@ -231,6 +231,7 @@ fn resolve<'p>(
             call.same(whole, &closed, what(&shown, pattern)).map_err(|fault| fault.of("pattern"))?;
             Dim::Known(1)
         }
+        (Some(_), None) if closed == Dim::Known(1) => whole.clone(),
         (Some(_), None) if closed == Dim::Known(0) => {
             return Err(bad(format!("the sizes in `{shown}` are 0")));
         }
