@@ -67,7 +67,11 @@ impl ShowGraph {
             output::print(&(serde_json::to_string_pretty(&graph)? + "\n"));
         } else {
             let look = graph_text::Look {
-                width: self.width.map(usize::from).or_else(width_of_terminal),
+                // What is cut is lost to whoever reads it from a file.
+                width: self
+                    .width
+                    .map(usize::from)
+                    .or_else(|| std::io::stdout().is_terminal().then(output::width).flatten()),
                 depth: self.depth.unwrap_or(usize::MAX),
                 colour: output::has_colour(),
             };
@@ -123,13 +127,4 @@ pub(crate) fn unknown(registry: &Registry, name: &str) -> Problem {
     let help = did_you_mean(name, registry.architectures.keys().map(String::as_str));
     Problem::unplaced("unknown-architecture", message)
         .help(help.unwrap_or_else(|| "`omni list --status defined` lists what has a definition".to_owned()))
-}
-
-/// The columns of the terminal, where one is asked to print to and says how wide it is.
-fn width_of_terminal() -> Option<usize> {
-    if !std::io::stdout().is_terminal() {
-        return None;
-    }
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    Some(columns.filter(|columns| *columns >= 20).unwrap_or(100))
 }

@@ -13,7 +13,7 @@ use crate::registry::Registry;
 
 /// List the architectures that are known, which of them have a definition, and which of those are verified.
 ///
-/// The table is fitted to COLUMNS, if that is set.
+/// The table is fitted to COLUMNS if that is set, else to the terminal.
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// Only names with this in them, in any case.
@@ -66,7 +66,7 @@ impl List {
         let text = if self.json {
             serde_json::to_string_pretty(&rows)? + "\n"
         } else {
-            text(&rows, output::table_width())
+            text(&rows, output::width())
         };
         output::print(&text);
         Ok(ExitCode::SUCCESS)

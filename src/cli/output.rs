@@ -107,9 +107,10 @@ fn columns() -> Option<usize> {
     std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0)
 }
 
-/// How wide a table may be: as `COLUMNS` says, as for findings; else it stays whole.
-pub(crate) fn table_width() -> Option<usize> {
-    columns().map(|columns| columns.max(NARROWEST))
+/// How wide lines may be: as `COLUMNS` says, as for findings, else as the terminal is; none where there is none.
+pub(crate) fn width() -> Option<usize> {
+    let measured = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0.into());
+    columns().or_else(measured).map(|columns| columns.max(NARROWEST))
 }
 
 /// With fewer columns than this nothing can be drawn.

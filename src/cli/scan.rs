@@ -20,7 +20,7 @@ use crate::info::{Inspector, ModelInfo};
 
 /// List every model below some directories.
 ///
-/// The table is fitted to COLUMNS, if that is set.
+/// The table is fitted to COLUMNS if that is set, else to the terminal.
 #[derive(Debug, Args)]
 pub(crate) struct Scan {
     /// Where to look.
@@ -98,7 +98,7 @@ impl Scan {
         let text = if self.json {
             serde_json::to_string_pretty(&rows)? + "\n"
         } else {
-            text(&rows, output::table_width())
+            text(&rows, output::width())
         };
         output::print(&text);
         Ok(ExitCode::SUCCESS)
