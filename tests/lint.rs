@@ -83,6 +83,21 @@ fn the_report_of_every_bad_example_is_as_recorded() {
 }
 
 #[test]
+fn what_cannot_be_traced_with_the_inputs_of_an_expectation_is_told_once() {
+    let found = check(
+        "example.toml",
+        "[modules.Toy]\ninputs = ['input_ids', 'a=None', 'b=None']\ntypes.a = 'float[batch]'\ntypes.b = 'float[batch]'\n\
+         layers.tokens = 'Embedding(vocab_size, size)'\nlayers.block = 'ToyBlock()'\nforward = '''\n\
+         h = block(tokens(input_ids))\nif a is not None:\n    h = h + b[:, None, None] * a[:, None, None]\n\
+         return {\"last_hidden_state\": h}\n'''\n\
+         [[expect]]\narchitecture = 'Toy'\nparameters = 90\ninputs = { a = '[2]' }\n\
+         outputs = { last_hidden_state = '[batch, time, 4]' }\n",
+    );
+    let told: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+    assert!(matches!(told.as_slice(), [only] if only.contains("None")), "{told:#?}");
+}
+
+#[test]
 fn a_task_generates_by_a_method_with_tokens_and_logits() {
     let found = |generates: &str| {
         let methods = r#"methods.read   = { inputs = ["input_ids"], outputs = ["logits"] }

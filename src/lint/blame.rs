@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::code::each_in;
 use super::lints::contract_broken;
-use super::{Context, tracing};
+use super::{Context, traced};
 use crate::diag::{Problem, Source, Span, nearest};
 use crate::lang::ast::{Expr, ExprKind, TextRange};
 use crate::lang::{Parses, Syntax};
@@ -177,8 +177,8 @@ fn holds(context: &Context<'_>, architecture: &Architecture, config: &Value, edi
     let mut edited = registry.clone();
     edited.absorb(own);
     let Some(architecture) = edited.architectures.get(&architecture.name.text) else { return false };
-    let about: Vec<&Expectation> = tracing::of_sample(&edited, &architecture.name.text).collect();
+    let about: Vec<&Expectation> = traced::of_sample(&edited, &architecture.name.text).collect();
     let mut problems = Vec::new();
-    let trace = tracing::trace(&edited, context.parses, architecture, config.clone(), &about, &mut problems);
+    let trace = traced::trace(&edited, context.parses, architecture, config.clone(), &about, &mut problems);
     problems.is_empty() && trace.is_some_and(|trace| contract_broken::is_kept(&edited, architecture, &trace))
 }

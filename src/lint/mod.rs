@@ -19,6 +19,7 @@ mod memory;
 mod page;
 mod reach;
 mod scope;
+mod traced;
 mod tracing;
 
 use std::collections::{BTreeMap, BTreeSet};

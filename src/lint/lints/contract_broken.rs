@@ -1,7 +1,7 @@
 //! A definition that does not give what its task promises.
 
 use crate::diag::{Level, Problem, Problems, did_you_mean};
-use crate::lint::tracing::Traced;
+use crate::lint::traced::Traced;
 use crate::lint::{Context, Lint, Trace};
 use crate::registry::{Architecture, Contract, Name, Registry};
 
