@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use omni::diag::Source;
-use omni::lang::ast::{Expr, ExprKind, Stmt, StmtKind};
+use omni::lang::ast::{Expr, ExprKind, Stmt, StmtKind, each_in};
 use omni::lang::{functions, parse};
 use omni::ops::{self, Const};
 use omni::registry::{Code, ConfigTable, Fallback, Module, Name, Registry};
@@ -262,7 +262,7 @@ impl Sites<'_> {
             let Ok(body) = parse::body(code) else { return };
             self.statements(&body, base);
             let mut keep = |expr: &Expr| exprs.push(expr.clone());
-            body.iter().for_each(|statement| each_in(statement, &mut keep));
+            each_in(&body, &mut keep);
         } else {
             let Ok(expr) = parse::expression(code) else { return };
             expr.each(&mut |expr| exprs.push(expr.clone()));
@@ -527,26 +527,5 @@ impl Sites<'_> {
                 self.put("break a pattern", at..at, broken);
             }
         }
-    }
-}
-
-/// Visits every expression of a statement.
-fn each_in(statement: &Stmt, visit: &mut dyn FnMut(&Expr)) {
-    match &statement.kind {
-        StmtKind::Assign(_, value) | StmtKind::Augment(_, _, value) | StmtKind::Expr(value) => {
-            value.each(visit);
-        }
-        StmtKind::Return(value) => value.iter().for_each(|value| value.each(visit)),
-        StmtKind::For(_, iter, body) => {
-            iter.each(visit);
-            body.iter().for_each(|statement| each_in(statement, visit));
-        }
-        StmtKind::If(branches) => {
-            for (test, body) in branches {
-                test.iter().for_each(|test| test.each(visit));
-                body.iter().for_each(|statement| each_in(statement, visit));
-            }
-        }
-        StmtKind::Pass => {}
     }
 }
