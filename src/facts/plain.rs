@@ -95,7 +95,7 @@ fn skip(rest: &mut &str, expected: &str) -> Option<()> {
 /// A string; there are no escapes.
 fn string<'t>(rest: &mut &'t str) -> Option<&'t str> {
     skip(rest, "\"")?;
-    let end = rest.bytes().position(|byte| byte == b'"')?;
+    let end = memchr::memchr(b'"', rest.as_bytes())?;
     let string = &rest[..end];
     *rest = &rest[end + 1..];
     Some(string)
