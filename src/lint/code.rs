@@ -1,7 +1,7 @@
 //! The code of a module, parsed piece by piece, each with its part in the module.
 //!
 //! Every piece of text is parsed once however many modules inherit it, and every syntax error is kept, so that one
-//! does not hide the next. Absent on purpose: what names mean ([`super::scope`]).
+//! does not hide the next. Absent on purpose: what names mean (`scope`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! Proves definitions before any weight exists: `omni check`.
 //!
 //! Takes registry files; gives [`Problem`]s, sorted by place. What the layers below find while loading, parsing and
-//! tracing is collected here, and the lints of [`lints`] add what only the whole registry shows. Every name that a
+//! tracing is collected here, and the lints of `lints` add what only the whole registry shows. Every name that a
 //! problem can carry has a page: what is wrong, why it matters, a bad and a good example.
 //!
-//! Adding a lint is one file and one line in [`lints`]. Absent on purpose: printing, and reading files.
+//! Adding a lint is one file and one line in `lints`. Absent on purpose: printing, and reading files.
 
 mod allow;
 mod blame;

@@ -1,7 +1,7 @@
 //! The ops: for each its signature, its shape rule, its tensor code and its test, in one file per family.
 //!
 //! The language calls an op by name with arguments by signature; [`Op::trace`] checks them and says what the
-//! call gives. Adding an op is one file and one line in [`FAMILIES`].
+//! call gives. Adding an op is one file and one line in `FAMILIES`.
 //!
 //! Absent on purpose: architectures. An op knows what a paper or a reference implementation defines, never who
 //! uses it.

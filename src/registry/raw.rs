@@ -1,7 +1,7 @@
 //! The shape of a registry file, as written.
 //!
 //! These types are what serde reads and what the JSON Schema is generated from. Everything keeps its place in
-//! the file; meaning is given in [`super::load`].
+//! the file; meaning is given in `load`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -26,7 +26,7 @@ pub struct Entry {
     pub shape: Vec<usize>,
     /// Its bytes when read.
     pub bytes: usize,
-    /// Which of [`Checkpoint::files`] holds it.
+    /// Which of [`files`](super::Checkpoint::files) holds it.
     pub file: usize,
     place: Place,
 }
@@ -52,7 +52,7 @@ enum Place {
 /// One file of a checkpoint.
 #[derive(Debug)]
 pub struct WeightFile {
-    /// Its name, relative to [`Checkpoint::root`].
+    /// Its name, relative to [`root`](super::Checkpoint::root).
     pub name: String,
     /// Its size in bytes.
     pub bytes: u64,
