@@ -98,6 +98,23 @@ fn what_cannot_be_traced_with_the_inputs_of_an_expectation_is_told_once() {
 }
 
 #[test]
+fn what_cannot_be_read_is_not_reported_as_absent_as_well() {
+    let codes = |text: &str| -> Vec<&str> {
+        let found = check("example.toml", text).problems.into_iter().map(|problem| problem.code);
+        found.filter(|code| *code != "unused-module").collect()
+    };
+    let names = "[modules.ToyTwo]\nextends = 'Toy'\nreplace.ToyBlock = 'Other'\n\
+                 [modules.ToyThree]\nextends = 'Other'\n\
+                 [architectures.ToyTwo]\ncategory = 'transformers'\ntask = 'embed'\nconfig = 'toy'\n";
+    let broken = format!("{names}[modules.Other]\ninput = ['x']\nforward = 'return x'\n");
+    assert_eq!(codes(&broken), ["unknown-key"]);
+    // Where its own fault is not told, its absence is.
+    let silenced = format!("{broken}[lints]\nunknown-key = 'off'\n");
+    assert_eq!(codes(&silenced), ["unknown-module", "unknown-module"]);
+    assert_eq!(codes(names), ["unknown-module", "unknown-module"], "each place once");
+}
+
+#[test]
 fn a_task_generates_by_a_method_with_tokens_and_logits() {
     let found = |generates: &str| {
         let methods = r#"methods.read   = { inputs = ["input_ids"], outputs = ["logits"] }

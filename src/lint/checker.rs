@@ -14,7 +14,7 @@ use super::code::View;
 use super::context::{self, Context, File, Kept};
 use super::reach::Reach;
 use super::{Findings, Input, Lint, Options, all, allow, lints, settle};
-use crate::diag::{Problem, Problems, Source};
+use crate::diag::{Problem, Problems, Source, Span};
 use crate::lang::Parses;
 use crate::registry::Registry;
 
@@ -74,7 +74,8 @@ impl Checker {
         let checked: Vec<Arc<Source>> = context.checked().map(|file| Arc::clone(&file.source)).collect();
         let kept = allow::apply(&checked, kept);
         let mut sorted = Problems::new();
-        sorted.extend(kept.into_iter().filter_map(|problem| settle(problem, options, &registry)));
+        let settled = kept.into_iter().filter_map(|problem| settle(problem, options, &registry));
+        sorted.extend(without_follow_ups(&files, settled.collect()));
         let findings =
             Findings { problems: sorted.sorted(), files: checked.len(), architectures: context.traces.len() };
         let Context { views, reach, .. } = context;
@@ -119,6 +120,28 @@ impl Checker {
         self.parses.retain(&is_current);
         self.kept.retain(&is_current);
     }
+}
+
+/// The findings that say of something that it is not there.
+const ABSENT: [&str; 6] = [
+    "unknown-architecture",
+    "unknown-category",
+    "unknown-config",
+    "unknown-module",
+    "unknown-name",
+    "unknown-task",
+];
+
+/// What could not be read is reported as such: that it is then not there is no news.
+fn without_follow_ups(files: &[File], mut problems: Vec<Problem>) -> Vec<Problem> {
+    let unread = files.iter().filter(|file| file.checked).flat_map(|file| &file.registry.unread);
+    let is_told = |at: &Span| problems.iter().any(|problem| problem.span.as_ref() == Some(at));
+    let told: Vec<&str> = unread.filter(|(_, at)| is_told(at)).map(|(name, _)| name.as_str()).collect();
+    problems.retain(|problem| {
+        let names = |span: &Span| told.contains(&span.text().trim_matches(['"', '\'']));
+        !ABSENT.contains(&problem.code) || !problem.span.as_ref().is_some_and(names)
+    });
+    problems
 }
 
 #[cfg(test)]

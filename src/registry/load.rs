@@ -181,6 +181,7 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     fn entry(&mut self, registry: &mut Registry, table: &str, name: Name, value: Spanned<DeValue<'_>>) {
         let key = name.text.clone();
+        let (unread, known) = (key.clone(), self.problems.iter().len());
         match table {
             "architectures" => {
                 if let Some(raw) = self.read(value) {
@@ -218,6 +219,9 @@ impl Reader<'_> {
                 }
             }
             _ => self.naming(Arc::make_mut(&mut registry.rules), table, name, value),
+        }
+        if let Some(at) = self.problems.iter().nth(known).and_then(|problem| problem.span.clone()) {
+            registry.unread.insert(unread, at);
         }
     }
 

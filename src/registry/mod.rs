@@ -60,6 +60,8 @@ pub struct Registry {
     pub lints: BTreeMap<String, (Name, raw::LintLevel)>,
     /// What definitions are expected to give. Those of the shipped files are not read with the rest.
     pub expectations: Vec<Expectation>,
+    /// The names of entries that could not be read, each with the place where reading it failed.
+    pub unread: BTreeMap<String, Span>,
 }
 
 impl Registry {
@@ -155,6 +157,7 @@ impl Registry {
         self.masks.absorb(other.masks);
         self.lints.extend(other.lints);
         self.expectations.extend(other.expectations);
+        self.unread.extend(other.unread);
         let theirs = Arc::unwrap_or_clone(other.rules);
         let ours = Arc::make_mut(&mut self.rules);
         ours.naming.known.extend(theirs.naming.known);

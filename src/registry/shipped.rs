@@ -88,6 +88,7 @@ pub(super) static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         rules: registry.rules,
         lints: registry.lints,
         expectations: Vec::new(),
+        unread: registry.unread,
     }
 });
 

@@ -8,7 +8,7 @@ use crate::lint::{Context, Lint};
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "replace-replaces-nothing",
     level: Level::Error,
-    what: "A `replace` for a module that is not used anywhere below, or by a module that does not exist.",
+    what: "A `replace` for a module that is not used anywhere below.",
     why: "The model is then built from the parts that it was meant to differ in.",
     bad: "[modules.OtherBlock]\nextends = \"ToyBlock\"\nforward = 'return down(relu(up(x)))'\n\n[modules.ToyTwo]\nextends = \"Toy\"\nreplace.ToyBlok = \"OtherBlock\"\n\n\
           [architectures.ToyTwo]\ncategory = \"transformers\"\ntask = \"embed\"\nconfig = \"toy\"\n",
@@ -26,7 +26,7 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
         let used = used_below(context, name);
         for (from, to) in &module.replace {
             if !modules.contains_key(&to.text) {
-                problems.push(context.unknown(LINT.name, to, "a module", modules.keys().map(String::as_str)));
+                problems.push(context.unknown("unknown-module", to, "a module", modules.keys().map(String::as_str)));
             }
             if !used.contains(from.text.as_str()) {
                 let message = format!("`{}` is not used anywhere in `{name}`", from.text);

@@ -6,7 +6,7 @@ use crate::lint::{Context, Lint};
 pub(in crate::lint) static LINT: Lint = Lint {
     name: "unknown-module",
     level: Level::Error,
-    what: "A module that an architecture or an `extends` names and nobody defines.",
+    what: "A module that an architecture, an `extends` or a `replace` names and nobody defines.",
     why: "What depends on it cannot be built.",
     bad: "[modules.ToySmall]\nextends = \"ToyBlok\"\n",
     good: "[modules.ToySmall]\nextends = \"ToyBlock\"\n",
