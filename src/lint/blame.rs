@@ -1,8 +1,8 @@
 //! Which of the places that take part in a fault of shapes is the one to edit.
 //!
 //! A fault shows where two things meet, and one of them may be wrong far from there: a layer made with its sizes swapped,
-//! a number off by one, a result under another name. In: the problems of tracing. Out: the same, led by the place where one small edit makes everything
-//! fit, if there is one such place alone. The edit is tried on a copy of the file.
+//! a number off by one, a result under another name. In: the problems of tracing. Out: the same, led by the place where
+//! one small edit makes everything fit, if there is one such place alone. The edit is tried on a copy of the file.
 //! Absent on purpose: making the edit, and judging code without a fault.
 
 use std::ops::Range;
@@ -49,17 +49,16 @@ fn one(context: &Context<'_>, fits: &dyn Fn(&Try) -> bool, problem: Problem) -> 
     };
     let near: Vec<&Span> =
         std::iter::once(&met).chain(problem.related.iter().map(|(span, _)| span)).collect();
-    let mut tries: Vec<Try> = Vec::new();
-    if problem.code == "unknown-key" {
-        tries.extend(renames(&near));
+    let edits: Vec<Try> = if problem.code == "unknown-key" {
+        renames(&near)
     } else {
-        for edit in codes(context.registry, &near)
-            .into_iter()
-            .flat_map(|(code, only)| edits(context.parses, code, only))
-        {
-            if tries.iter().all(|known| known.at != edit.at || known.put != edit.put) {
-                tries.push(edit);
-            }
+        let codes = codes(context.registry, &near);
+        codes.into_iter().flat_map(|(code, only)| edits(context.parses, code, only)).collect()
+    };
+    let mut tries: Vec<Try> = Vec::new();
+    for edit in edits {
+        if tries.iter().all(|known| known.at != edit.at || known.put != edit.put) {
+            tries.push(edit);
         }
     }
     let mut fitting = tries.into_iter().take(TRIES).filter(fits);

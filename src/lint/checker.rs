@@ -47,9 +47,9 @@ impl Checker {
         let files = self.read(input, &mut problems);
         let registry = context::merge(&files, &mut self.kept.rules);
         let context = Context::new(&registry, &files, &self.parses, &mut self.kept, &mut problems);
-        // A few take most of the time: each is handed out on its own.
         let with_rules = context::with_rules(&files);
         let kept = |lint: &Lint| lints::OF_RULES.iter().any(|other| other.name == lint.name);
+        // A few take most of the time: each is handed out on its own.
         let found: Vec<(&Lint, Arc<Problems>)> = (all().par_iter().with_max_len(1))
             .map(|lint| {
                 let known = if kept(lint) { self.kept.of_rules.find(lint.name, &with_rules) } else { None };

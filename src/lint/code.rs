@@ -218,7 +218,7 @@ impl Piece {
     /// Visits every expression, the inner ones too, outer ones first.
     pub fn each(&self, visit: &mut dyn FnMut(&Expr)) {
         match &self.syntax {
-            Syntax::Expr(expr) => each(expr, visit),
+            Syntax::Expr(expr) => expr.each(visit),
             Syntax::Body(body) => each_in(body, visit),
             Syntax::Broken(_) => {}
         }
@@ -303,11 +303,6 @@ fn is_own(written: &Module, span: &Span) -> bool {
             && code.span.range.start <= span.range.start
             && span.range.end <= code.span.range.end
     })
-}
-
-/// Visits an expression and everything in it.
-pub fn each(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
-    expr.each(visit);
 }
 
 fn bound_by(target: &Target, names: &mut Vec<(Arc<str>, TextRange)>) {

@@ -40,6 +40,25 @@ pub struct TracedMethod {
     pub plan: Plan,
 }
 
+impl Traced {
+    /// The way in of that name.
+    pub(super) fn method(&self, name: &str) -> Option<&TracedMethod> {
+        self.methods.iter().find(|method| method.name == name)
+    }
+}
+
+impl TracedMethod {
+    /// Whether it has an input of that name.
+    pub(super) fn takes(&self, input: &str) -> bool {
+        self.inputs.iter().any(|(name, _)| name == input)
+    }
+
+    /// Whether it has an output of that name.
+    pub(super) fn gives(&self, output: &str) -> bool {
+        self.plan.output(output).is_some()
+    }
+}
+
 /// A way in, traced with some of its optional inputs.
 pub(super) struct Way {
     pub(super) method: String,

@@ -4,7 +4,6 @@
 //! gives (tensors, programs) is there for the lints. Problems that tracing cannot place are placed at the config table or
 //! the architecture.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use serde_json::Value;
 use super::context::Kept;
 use super::lints::unmet_expectation;
 use super::reach::{parts, reached};
-use super::traced::{Traced, trace};
+use super::traced::{Traced, of_sample, trace};
 use super::{Context, blame};
 use crate::diag::{Problem, Problems, Source};
 use crate::registry::{Architecture, Expectation, sample};
@@ -40,20 +39,16 @@ pub(super) fn run<'a>(context: &Context<'a>, kept: &mut Kept, problems: &mut Pro
     let registry = context.registry;
     let wanted: Vec<&Architecture> =
         registry.architectures.values().filter(|architecture| context.concerns(architecture)).collect();
-    let mut expected: BTreeMap<&str, Vec<&Expectation>> = BTreeMap::new();
-    for about in registry.expectations.iter().filter(|expected| expected.config.is_none()) {
-        expected.entry(&about.architecture.text).or_default().push(about);
-    }
     let traced: Vec<_> = (wanted.par_iter().with_max_len(1))
         .map(|architecture| {
             let name = &architecture.name.text;
-            let expected = expected.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
-            let files = files(context, architecture, expected);
+            let expected: Vec<&Expectation> = of_sample(registry, name).collect();
+            let files = files(context, architecture, &expected);
             let found = files.as_ref().and_then(|files| kept.traces.find(name, files));
             if let Some(found) = found {
                 return (*architecture, None, Some(found), Vec::new());
             }
-            let Judged { traced, problems, sound } = one(context, architecture, expected);
+            let Judged { traced, problems, sound } = one(context, architecture, &expected);
             (*architecture, files.filter(|_| sound), traced, problems)
         })
         .collect();

@@ -12,7 +12,6 @@ use crate::diag::{Source, Span};
 use crate::lang::ast::{ExprKind, TextRange};
 use crate::lang::{functions, parse};
 use crate::lint::Checked;
-use crate::lint::code::each;
 use crate::registry::{Code, Fallback, Name};
 
 /// What a name stands for.
@@ -171,7 +170,7 @@ impl Builder<'_> {
 
     fn derived(&mut self, table: &str, code: &Code) {
         let Ok(expr) = parse::expression(code) else { return };
-        each(&expr, &mut |expr| {
+        expr.each(&mut |expr| {
             let ExprKind::Name(name) = &expr.kind else { return };
             let span = inside(code, &expr.range);
             if let Some(owner) = field_owner(self.checked, table, name) {

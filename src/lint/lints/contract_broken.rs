@@ -28,10 +28,9 @@ fn check(context: &Context<'_>, problems: &mut Problems) {
 pub(in crate::lint) fn is_kept(registry: &Registry, architecture: &Architecture, traced: &Traced) -> bool {
     let task = registry.tasks.get(&architecture.task.text);
     task.into_iter().flat_map(|task| &task.methods).all(|(name, contract)| {
-        let method = traced.methods.iter().find(|method| method.name == name.text);
-        method.is_some_and(|method| {
-            contract.outputs.iter().all(|output| method.plan.output(&output.text).is_some())
-                && contract.inputs.iter().all(|wanted| method.inputs.iter().any(|(input, _)| *input == wanted.text))
+        traced.method(&name.text).is_some_and(|method| {
+            contract.outputs.iter().all(|output| method.gives(&output.text))
+                && contract.inputs.iter().all(|input| method.takes(&input.text))
         })
     })
 }
@@ -44,7 +43,7 @@ fn judge(context: &Context<'_>, trace: &Trace<'_>, method: &Name, contract: &Con
             .related(method.span.clone(), "promised here")
     };
     let module = context.views.get(architecture.module.text.as_str());
-    let Some(traced) = trace.methods.iter().find(|found| found.name == method.text) else {
+    let Some(traced) = trace.method(&method.text) else {
         let message = format!("`{}` has no method `{}`", architecture.module.text, method.text);
         let help = format!("add `methods.{} = {{ inputs = […], body = '…' }}`", method.text);
         problems.push(asked(LINT.at(&architecture.task.span, message)).help(help));
@@ -53,7 +52,7 @@ fn judge(context: &Context<'_>, trace: &Trace<'_>, method: &Name, contract: &Con
     let view = module.and_then(|view| view.methods.iter().find(|found| found.name.text == method.text));
     let body = view.map_or(&architecture.name.span, |view| &view.body.code.span);
     for output in &contract.outputs {
-        if traced.plan.output(&output.text).is_none() {
+        if !traced.gives(&output.text) {
             let given: Vec<&str> = traced.plan.outputs.iter().map(|(name, _, _)| name.as_str()).collect();
             let message = format!("`{}` gives no `{}`, only {}", method.text, output.text, given.join(", "));
             let at = crate::diag::Span::new(&body.source, last_line(body));
@@ -64,7 +63,7 @@ fn judge(context: &Context<'_>, trace: &Trace<'_>, method: &Name, contract: &Con
         }
     }
     for input in &contract.inputs {
-        if !traced.inputs.iter().any(|(name, _)| *name == input.text) {
+        if !traced.takes(&input.text) {
             let names = || traced.inputs.iter().map(|(name, _)| name.as_str());
             let message = format!("`{}` takes no `{}`", method.text, input.text);
             let at = view.and_then(|view| view.inputs.first()).map_or(body, |input| &input.name.span);

@@ -69,7 +69,7 @@ pub(in crate::lint) fn ends(statement: &Stmt) -> bool {
 /// Reports a condition that holds always or never.
 fn constant(piece: &Piece, test: &Expr, problems: &mut Problems) {
     let mut named = false;
-    crate::lint::code::each(test, &mut |expr| named |= matches!(expr.kind, ExprKind::Name(_)));
+    test.each(&mut |expr| named |= matches!(expr.kind, ExprKind::Name(_)));
     if !named {
         let problem = LINT.at(&piece.span(&test.range), "this condition does not depend on anything");
         problems.push(problem.help("ask a config field, or keep the branch that is taken"));
@@ -79,7 +79,7 @@ fn constant(piece: &Piece, test: &Expr, problems: &mut Problems) {
 fn same(a: &Expr, b: &Expr) -> bool {
     let text = |expr: &Expr| {
         let mut parts = Vec::new();
-        crate::lint::code::each(expr, &mut |expr| {
+        expr.each(&mut |expr| {
             parts.push(match &expr.kind {
                 ExprKind::Name(name) | ExprKind::Attribute(_, name) => name.to_string(),
                 ExprKind::Const(value) => value.to_string(),
